@@ -1,0 +1,236 @@
+"""Every record that tradeflow puts into Kafka, as frozen msgspec structs; `docs/topics.md` is made from them.
+
+Wire form: JSON, one record a Kafka record, key = canonical symbol, `v` = schema version, and for records of
+which a topic holds several kinds a `type`.  Prices and sizes are decimal strings, exact to the last digit.
+Times are integer nanoseconds since the Unix epoch, UTC; `None` = the exchange did not say.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+Level = tuple[str, str]
+"""(price, size): decimal strings, never exponents; as a delta's size "0" removes the level."""
+
+Side = Literal["buy", "sell"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    v: int = SCHEMA_VERSION
+
+
+# --- raw: <exchange>-orderbook and <exchange>-trades, what a feed's callback was given -------------------------
+
+
+class RawRecord(Record, frozen=True, kw_only=True):
+    exchange: str
+    symbol: str
+    """As the feed names it (cryptofeed's normal form); normalize makes it canonical."""
+    epoch: int
+    """Offset of the feed's claim in `feed-claims`: one unbroken subscription."""
+    sequence: int
+    """0, 1, 2 … without a hole in (topic, symbol, epoch).  `down` and `heartbeat` repeat the last one (-1: none)."""
+    receipt_time: int
+
+
+class RawBook(RawRecord, frozen=True, kw_only=True, tag="book"):
+    snapshot: bool
+    """True: the whole book; False: absolute sizes of the levels that changed, size 0 removes."""
+    bids: list[Level]
+    asks: list[Level]
+    exchange_time: float | str | None = None
+    """As the exchange sent it: seconds as a number, or ISO 8601."""
+    exchange_sequence: int | None = None
+    checksum: int | str | None = None
+    depth: int | None = None
+    """Where the exchange cuts the book silently (Kraken): levels a side beyond which readers cut as well."""
+
+
+class RawTrade(RawRecord, frozen=True, kw_only=True, tag="trade"):
+    side: str
+    """The taker's side."""
+    price: str
+    size: str
+    trade_id: str | None = None
+    order_type: str | None = None
+    exchange_time: float | str | None = None
+
+
+class RawDown(RawRecord, frozen=True, kw_only=True, tag="down"):
+    """The subscription of this epoch has ended: nothing of it will follow.  In the orderbook topic only."""
+
+    reason: str
+
+
+class RawHeartbeat(RawRecord, frozen=True, kw_only=True, tag="heartbeat"):
+    """The subscription is alive and has sent nothing beyond `sequence`.  In the orderbook topic only."""
+
+
+Raw = RawBook | RawTrade | RawDown | RawHeartbeat
+
+
+# --- market-events: the one ordered log of a symbol partition ----------------------------------------------------
+
+
+class Event(Record, frozen=True, kw_only=True):
+    receipt_time: int
+    """When the feed's socket delivered it; for `clock`, the writer's time."""
+
+
+class BookRecord(Event, frozen=True, kw_only=True):
+    exchange: str
+    symbol: str
+    epoch: int
+    sequence: int
+
+
+class Snapshot(BookRecord, frozen=True, kw_only=True, tag="snapshot"):
+    bids: list[Level]
+    asks: list[Level]
+    exchange_time: int | None = None
+    exchange_sequence: int | None = None
+    checksum: int | None = None
+    depth: int | None = None
+
+
+class Delta(BookRecord, frozen=True, kw_only=True, tag="delta"):
+    bids: list[Level]
+    asks: list[Level]
+    exchange_time: int | None = None
+    exchange_sequence: int | None = None
+    checksum: int | None = None
+    depth: int | None = None
+
+
+class Trade(BookRecord, frozen=True, kw_only=True, tag="trade"):
+    """Its (epoch, sequence) number the trades of the symbol, apart from the book's.
+
+    Also the value of topic `trades`."""
+
+    side: Side
+    price: str
+    size: str
+    trade_id: str | None = None
+    order_type: str | None = None
+    exchange_time: int | None = None
+
+
+class Down(BookRecord, frozen=True, kw_only=True, tag="down"):
+    reason: str
+
+
+class Heartbeat(BookRecord, frozen=True, kw_only=True, tag="heartbeat"):
+    pass
+
+
+class Clock(Event, frozen=True, kw_only=True, tag="clock"):
+    """Written once a second by the partition's owner, so that event time moves where nothing else does."""
+
+
+MarketEvent = Snapshot | Delta | Trade | Down | Heartbeat | Clock
+
+
+# --- outputs -----------------------------------------------------------------------------------------------------
+
+BookState = Literal["syncing", "live", "stale", "broken"]
+
+
+class BookQuality(Record, frozen=True, kw_only=True):
+    """What every published or served book says of itself."""
+
+    exchange: str
+    symbol: str
+    state: BookState
+    reason: str
+    """Why it is in this state; empty when live."""
+    epoch: int
+    sequence: int
+    exchange_sequence: int | None
+    exchange_time: int | None
+    event_time: int
+    """Event time of the partition when this was published (largest receipt time seen)."""
+
+
+class TopOfBook(BookQuality, frozen=True, kw_only=True):
+    bid: Level | None
+    ask: Level | None
+    mid: str | None
+    spread: str | None
+    spread_pct: str | None
+    """100 × spread / mid, rounded half even to 6 decimals."""
+
+
+class NormalizedBook(BookQuality, frozen=True, kw_only=True):
+    bids: list[Level]
+    """Best first, at most 20."""
+    asks: list[Level]
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The one event of the log that made a strategy act."""
+
+    kind: Literal["book", "trade", "timer"]
+    exchange: str | None = None
+    epoch: int | None = None
+    sequence: int | None = None
+    timer: str | None = None
+    time: int | None = None
+
+
+class Order(Record, frozen=True, kw_only=True):
+    """A command of a strategy, value of topic `orders`.  Same cause, same id, same content, at every replay."""
+
+    order_id: str
+    command: Literal["NEW", "CANCEL"] = "NEW"
+    strategy: str
+    params_hash: str
+    exchange: str
+    symbol: str
+    side: Side
+    type: Literal["LIMIT", "MARKET"] = "LIMIT"
+    tif: Literal["GTC", "IOC", "FOK"] = "GTC"
+    post_only: bool = False
+    price: str | None
+    """None for a MARKET order."""
+    size: str
+    tag: str = ""
+    event_time: int
+    cause: Cause
+
+
+class DeadLetter(Record, frozen=True, kw_only=True):
+    """A record that could not be used, value of topic `dead-letters`."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    key: str | None
+    original: str
+    """The record's bytes, base64."""
+    time: int
+
+
+class FeedClaim(Record, frozen=True, kw_only=True):
+    """Value of `feed-claims`; the offset of this record is the epoch that it claims."""
+
+    feed: int
+    exchange: str
+    symbols: list[str]
+    worker: str
+    time: int
+
+
+class ResyncRequest(Record, frozen=True, kw_only=True, tag="resync"):
+    """To a feed, through its partition of `feed-assignments`."""
+
+    feed: int
+    exchange: str
+    symbol: str
+    epoch: int
+    reason: str
+    time: int

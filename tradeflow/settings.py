@@ -1,0 +1,175 @@
+"""Settings: the environment (or `.env`), typed and checked once at start.  The only module that reads it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tradeflow.symbols import canonical_symbol
+
+EXCHANGES = ("binance", "bitmex", "coinbase", "kraken")
+
+CommaList = Annotated[list[str], NoDecode]
+
+
+class SettingsError(ValueError):
+    """A setting is unusable; the message names the variable, the value and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """One field a setting; `TRADEFLOW_` is the prefix of all that have no name of their own."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRADEFLOW_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        populate_by_name=True,
+        frozen=True,
+    )
+
+    kafka_brokers: str = Field(
+        "localhost:9092",
+        validation_alias=AliasChoices("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
+        description="Kafka bootstrap servers, host:port, comma separated.",
+    )
+    exchanges: CommaList = Field(
+        list(EXCHANGES), validation_alias="EXCHANGES", description="Exchanges to run feeds for, comma separated."
+    )
+    symbols: CommaList = Field(
+        [],
+        validation_alias="SYMBOLS",
+        description="Symbols to serve (`BTC-USDT`, `BTC/USDT` or `BTCUSDT`), comma separated; empty = all in the partition maps.",
+    )
+    order_book_depth: int = Field(
+        20, ge=1, le=20, validation_alias="ORDER_BOOK_DEPTH",
+        description="Levels a side that are published and served by default; subscriptions stay full.",
+    )
+    strategies: CommaList = Field(
+        ["imbalance", "arbitrage"], validation_alias="STRATEGIES",
+        description="Strategies to run: names of shipped ones or `module:Class` of your own, comma separated.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", validation_alias="LOG_LEVEL", description="Log level."
+    )
+    binance_testnet: bool = Field(
+        False, validation_alias="BINANCE_TESTNET", description="Use Binance's testnet endpoints."
+    )
+    binance_api_key: SecretStr | None = Field(
+        None, validation_alias="BINANCE_API_KEY", description="Optional; market data needs none. Masked everywhere."
+    )
+    binance_secret_key: SecretStr | None = Field(
+        None, validation_alias="BINANCE_SECRET_KEY", description="Optional; market data needs none. Masked everywhere."
+    )
+
+    role: Literal["all", "feeds", "strategies"] = Field(
+        "all", description="What this worker does; each role but `all` is an app id (consumer group) of its own."
+    )
+    app_id: str = Field("tradeflow", description="Faust app id: prefix of the consumer group and of changelog topics.")
+    data_dir: Path = Field(
+        Path("tradeflow-data"), description="Local state (RocksDB); one directory a worker."
+    )
+    partition_maps: Path | None = Field(
+        None, description="Directory of the partition maps; default ./partition_maps, then the packaged ones."
+    )
+    web_host: str = Field("127.0.0.1", description="Address that the web views listen on.")
+    web_port: int = Field(6066, ge=1, le=65535, description="Port of the web views.")
+    web_advertised_host: str = Field(
+        "", description="Host by which the other workers reach this one; default: web_host."
+    )
+    token: SecretStr | None = Field(None, description="Token for requests that change state; unset = such requests are refused.")
+
+    commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between checkpoints.")
+    session_timeout: float = Field(
+        10.0, ge=1, le=300, description="Seconds without a sign of life after which Kafka gives a worker's partitions to others."
+    )
+    silence_timeout: float = Field(
+        5.0, gt=0, description="Seconds without any record of a book, heartbeats included, after which it is stale."
+    )
+    heartbeat_interval: float = Field(1.0, gt=0, description="Seconds between a feed's heartbeats for a quiet book.")
+    normalized_books_per_second: float = Field(
+        10.0, gt=0, description="At most this many records a second and book in `normalized-books`."
+    )
+    feed_buffer_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024 * 1024, description="Bytes that feeds may hold while Kafka is away; beyond that books are marked and resync."
+    )
+    kraken_depth: Literal[10, 25, 100, 500, 1000] = Field(1000, description="Depth of Kraken's book subscription.")
+
+    binance_rest_url: str | None = Field(None, description="Binance REST endpoint instead of the public one.")
+    binance_ws_url: str | None = Field(None, description="Binance WebSocket endpoint.")
+    coinbase_rest_url: str | None = Field(None, description="Coinbase REST endpoint.")
+    coinbase_ws_url: str | None = Field(None, description="Coinbase WebSocket endpoint.")
+    kraken_rest_url: str | None = Field(None, description="Kraken REST endpoint.")
+    kraken_ws_url: str | None = Field(None, description="Kraken WebSocket v2 endpoint.")
+    bitmex_rest_url: str | None = Field(None, description="BitMEX REST endpoint.")
+    bitmex_ws_url: str | None = Field(None, description="BitMEX WebSocket endpoint.")
+
+    @field_validator("exchanges", "symbols", "strategies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("exchanges")
+    @classmethod
+    def _lower(cls, value: list[str]) -> list[str]:
+        return [name.lower() for name in value]
+
+    @field_validator("symbols")
+    @classmethod
+    def _canonical(cls, value: list[str]) -> list[str]:
+        return [canonical_symbol(symbol) for symbol in value]
+
+    @field_validator("kafka_brokers")
+    @classmethod
+    def _brokers(cls, value: str) -> str:
+        for broker in value.split(","):
+            if not re.fullmatch(r"\s*(kafka://)?[^\s:/]+:\d{1,5}\s*", broker):
+                raise ValueError(f"{broker.strip()!r} is not host:port")
+        return ",".join(broker.strip().removeprefix("kafka://") for broker in value.split(","))
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    def endpoint(self, exchange: str, kind: Literal["rest", "ws"]) -> str | None:
+        """The configured endpoint of an exchange, without a trailing slash; None = the exchange's public one."""
+        url: str | None = getattr(self, f"{exchange}_{kind}_url", None)
+        return url.rstrip("/") if url else None
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a field, as documented."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias) if alias else f"TRADEFLOW_{field.upper()}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read and check the settings.
+
+    Raises SettingsError with one line a bad setting: variable, value, what is allowed."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            name = str(item["loc"][0]) if item["loc"] else "?"
+            if name in Settings.model_fields:
+                name = environment_name(name)
+            secret = any(word in name.upper() for word in ("SECRET", "KEY", "TOKEN"))
+            value = "***" if secret else repr(item["input"])
+            lines.append(f"{name}={value}: {item['msg']}. Correct it in the environment or in .env and start again.")
+        raise SettingsError("\n".join(lines)) from None
+
+
+@functools.cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return load_settings()
