@@ -1,0 +1,224 @@
+"""The order book of one market: two ladders of price levels, exact to the last digit; pure and fast.
+
+Prices and sizes are decimal strings and stay the strings that came in.  A price becomes an integer (its
+digits at the ladder's scale) only when its level appears or goes; a new size of a known level is one dict store.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+
+Level = tuple[str, str]
+"""(price, size), both plain decimal strings; the price without trailing zeros after the point."""
+
+_PERCENT_DECIMALS = 6
+
+
+class Ladder:
+    """One side of a book, worst level first: what changes most is at the end, where a list is cheap."""
+
+    __slots__ = ("keys", "prices", "scale", "sign", "sizes")
+
+    def __init__(self, sign: int) -> None:
+        """`sign` is +1 for bids (the highest price is best), -1 for asks (the lowest is)."""
+        self.sign = sign
+        self.sizes: dict[str, str] = {}
+        self.prices: list[str] = []
+        # 8 bytes a level; a list of int takes over when a price has more digits than 64 bits hold.
+        self.keys: array[int] | list[int] = array("q")
+        self.scale = 0
+
+    def replace(self, levels: Iterable[Level]) -> None:
+        """Forget everything and hold `levels` (any order; of a repeated price the last counts)."""
+        self.sizes = {price: size for price, size in dict(levels).items() if not _is_zero(size)}
+        self.scale = max((_decimals(price) for price in self.sizes), default=0)
+        pairs = sorted((self._key(price), price) for price in self.sizes)
+        self.prices = [price for _, price in pairs]
+        self.keys = _packed([key for key, _ in pairs])
+
+    def update(self, levels: Iterable[Level]) -> None:
+        """Set absolute sizes; size zero removes the level, if it is there."""
+        sizes = self.sizes
+        for price, size in levels:
+            if size[-1] == "0" and _is_zero(size):
+                if price in sizes:
+                    self._remove(price)
+            elif price in sizes:
+                sizes[price] = size
+            else:
+                self._insert(price)
+                sizes[price] = size
+
+    def cut(self, depth: int) -> None:
+        """Forget the levels beyond the best `depth`."""
+        extra = len(self.prices) - depth
+        if extra > 0:
+            for price in self.prices[:extra]:
+                del self.sizes[price]
+            del self.prices[:extra]
+            del self.keys[:extra]
+
+    def top(self, n: int) -> list[Level]:
+        """The best `n` levels, best first."""
+        sizes = self.sizes
+        return [(price, sizes[price]) for price in self.prices[: -n - 1 : -1]]
+
+    def _insert(self, price: str) -> None:
+        key = self._key(price)
+        keys = self.keys
+        index = len(keys) if not keys or key > keys[-1] else bisect_left(keys, key)
+        try:
+            keys.insert(index, key)
+        except OverflowError:
+            self.keys = list(keys)
+            self.keys.insert(index, key)
+        self.prices.insert(index, price)
+
+    def _remove(self, price: str) -> None:
+        del self.sizes[price]
+        prices = self.prices
+        if prices[-1] == price:
+            prices.pop()
+            self.keys.pop()
+        else:
+            index = bisect_left(self.keys, self._key(price))
+            del prices[index]
+            del self.keys[index]
+
+    def _key(self, price: str) -> int:
+        """The price in units of 10^-scale, negated for asks; a price with more decimals grows the scale."""
+        whole, _, fraction = price.partition(".")
+        missing = self.scale - len(fraction)
+        if missing < 0:
+            self.keys = _packed([key * 10**-missing for key in self.keys])
+            self.scale = len(fraction)
+        elif missing:
+            fraction = fraction.ljust(self.scale, "0")
+        return self.sign * int(whole + fraction)
+
+
+class Book:
+    """Bids and asks of one market.
+
+    Levels are given as (price, size) strings whose prices are canonical: one spelling a price ("100.1", never
+    "100.10"), no exponent, not negative.  The book believes what it is told: it may be empty or crossed."""
+
+    __slots__ = ("asks", "bids")
+
+    def __init__(self, bids: Iterable[Level] = (), asks: Iterable[Level] = ()) -> None:
+        self.bids = Ladder(+1)
+        self.asks = Ladder(-1)
+        if bids or asks:
+            self.replace(bids, asks)
+
+    def replace(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """A snapshot: these levels and no others."""
+        self.bids.replace(bids)
+        self.asks.replace(asks)
+
+    def update(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """A delta: absolute sizes of these levels; zero removes, where there is anything to remove."""
+        if bids:
+            self.bids.update(bids)
+        if asks:
+            self.asks.update(asks)
+
+    def cut(self, depth: int) -> None:
+        """Forget the levels beyond the best `depth` of each side."""
+        self.bids.cut(depth)
+        self.asks.cut(depth)
+
+    @property
+    def best_bid(self) -> Level | None:
+        bids = self.bids
+        if not bids.prices:
+            return None
+        price = bids.prices[-1]
+        return price, bids.sizes[price]
+
+    @property
+    def best_ask(self) -> Level | None:
+        asks = self.asks
+        if not asks.prices:
+            return None
+        price = asks.prices[-1]
+        return price, asks.sizes[price]
+
+    def top(self, n: int) -> tuple[list[Level], list[Level]]:
+        """(bids, asks), at most `n` levels each, best first."""
+        return self.bids.top(n), self.asks.top(n)
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Number of levels (bids, asks)."""
+        return len(self.bids.prices), len(self.asks.prices)
+
+    @property
+    def crossed(self) -> bool:
+        """True if the best bid is at or above the best ask."""
+        if not self.bids.prices or not self.asks.prices:
+            return False
+        bid, ask, _ = self._touch()
+        return bid >= ask
+
+    def mid_and_spread(self) -> tuple[str, str, str] | None:
+        """(mid, spread, 100 × spread / mid) as canonical decimal strings; None if a side is empty.
+
+        Mid and spread are exact, the percentage is rounded half even to 6 decimals."""
+        if not self.bids.prices or not self.asks.prices:
+            return None
+        bid, ask, scale = self._touch()
+        if bid + ask == 0:
+            return None
+        percent = _divide_half_even(200 * 10**_PERCENT_DECIMALS * (ask - bid), ask + bid)
+        return (
+            decimal_text(5 * (bid + ask), scale + 1),
+            decimal_text(ask - bid, scale),
+            decimal_text(percent, _PERCENT_DECIMALS),
+        )
+
+    def _touch(self) -> tuple[int, int, int]:
+        """Best bid and ask as integers of one scale, and that scale; both sides must hold a level."""
+        bids, asks = self.bids, self.asks
+        bid, ask, scale = bids.keys[-1], -asks.keys[-1], bids.scale
+        if asks.scale > scale:
+            bid *= 10 ** (asks.scale - scale)
+            scale = asks.scale
+        elif asks.scale < scale:
+            ask *= 10 ** (scale - asks.scale)
+        return bid, ask, scale
+
+
+def decimal_text(value: int, scale: int) -> str:
+    """`value` × 10^-scale as a canonical decimal string: no exponent, no trailing zeros after the point."""
+    digits = str(abs(value)).rjust(scale + 1, "0")
+    sign = "-" if value < 0 else ""
+    if not scale:
+        return sign + digits
+    fraction = digits[-scale:].rstrip("0")
+    return f"{sign}{digits[:-scale]}.{fraction}" if fraction else sign + digits[:-scale]
+
+
+def _divide_half_even(numerator: int, denominator: int) -> int:
+    """The nearest integer to the quotient, ties to even; the denominator is positive."""
+    quotient, rest = divmod(numerator, denominator)
+    if 2 * rest > denominator or (2 * rest == denominator and quotient % 2):
+        quotient += 1
+    return quotient
+
+
+def _decimals(price: str) -> int:
+    return len(price.partition(".")[2])
+
+
+def _is_zero(size: str) -> bool:
+    return not size.strip("0.")
+
+
+def _packed(keys: list[int]) -> array[int] | list[int]:
+    try:
+        return array("q", keys)
+    except OverflowError:
+        return keys
