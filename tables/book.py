@@ -1,7 +1,8 @@
 """The order book of one market: two ladders of price levels, exact to the last digit; pure and fast.
 
-Prices and sizes are decimal strings and stay the strings that came in.  A price becomes an integer (its
-digits at the ladder's scale) only when its level appears or goes; a new size of a known level is one dict store.
+Prices and sizes are decimal strings and stay the strings that came in.  A price becomes an integer
+(its digits at the ladder's scale) only when its level appears or goes; a new size of a known one is one dict
+store.
 """
 
 from __future__ import annotations

@@ -1,0 +1,250 @@
+"""From a feed's raw record to the market event that everything else reads; pure, strict, fast.
+
+Nothing is guessed: what has no exact canonical form raises NormalizeError: the record is a dead letter.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from datetime import date
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from tradeflow.messages import (
+    SCHEMA_VERSION,
+    Delta,
+    Down,
+    Heartbeat,
+    Level,
+    MarketEvent,
+    Raw,
+    RawBook,
+    RawDown,
+    RawHeartbeat,
+    RawTrade,
+    Side,
+    Snapshot,
+    Trade,
+)
+from tradeflow.symbols import SymbolError, canonical_symbol
+
+SECOND = 1_000_000_000
+_LATEST = 2**63 - 1  # the year 2262: milliseconds taken for seconds end up far beyond
+_DISTINCT = 2.0**33  # below, neighboring floats are closer than a microsecond
+_LONGEST = 64  # digits before or after the point; 1E+999999999 is a number, but nobody's price
+
+_is_canonical = re.compile(r"(?:0|[1-9][0-9]{0,63})(?:\.[0-9]{0,63}[1-9])?").fullmatch
+_is_plain = re.compile(r"[0-9]{1,64}\.[0-9]{1,64}").fullmatch
+_is_digits = re.compile(r"[0-9]{1,64}").fullmatch
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
+    r"(?:Z|z|([+-])([0-9]{2}):?([0-9]{2}))?"
+)
+
+_SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
+
+_decoder: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
+
+
+class NormalizeError(ValueError):
+    """A raw record that has no exact normal form; the message names field, value and what is allowed."""
+
+
+def decode_raw(value: bytes) -> Raw:
+    """The record of a raw topic.  Raises NormalizeError if it isn't JSON or isn't one of the raw records."""
+    try:
+        return _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NormalizeError(f"not a raw record: {error}") from None
+
+
+def normalize(raw: Raw) -> MarketEvent:
+    """Snapshot, Delta, Trade, Down or Heartbeat of a raw record.
+
+    Symbols canonical, prices and sizes canonical decimal strings, times integer nanoseconds, sides `buy` or
+    `sell`.  Raises NormalizeError."""
+    if raw.v != SCHEMA_VERSION:
+        raise NormalizeError(f"schema version {raw.v}, this worker reads {SCHEMA_VERSION}: upgrade the older")
+    try:
+        symbol = canonical_symbol(raw.symbol)
+    except SymbolError as error:
+        raise NormalizeError(f"symbol: {error}") from None
+    if raw.receipt_time < 0 or raw.receipt_time > _LATEST:
+        raise NormalizeError(f"receipt_time {raw.receipt_time} is not nanoseconds since 1970")
+    if type(raw) is RawBook:
+        return (Snapshot if raw.snapshot else Delta)(
+            exchange=raw.exchange,
+            symbol=symbol,
+            epoch=raw.epoch,
+            sequence=raw.sequence,
+            receipt_time=raw.receipt_time,
+            bids=_levels(raw.bids),
+            asks=_levels(raw.asks),
+            exchange_time=None if raw.exchange_time is None else nanoseconds(raw.exchange_time),
+            exchange_sequence=raw.exchange_sequence,
+            checksum=None if raw.checksum is None else _checksum(raw.checksum),
+            depth=raw.depth,
+        )
+    if type(raw) is RawTrade:
+        return _trade(raw, symbol)
+    if type(raw) is RawHeartbeat:
+        return Heartbeat(
+            exchange=raw.exchange,
+            symbol=symbol,
+            epoch=raw.epoch,
+            sequence=raw.sequence,
+            receipt_time=raw.receipt_time,
+        )
+    assert type(raw) is RawDown
+    return Down(
+        exchange=raw.exchange,
+        symbol=symbol,
+        epoch=raw.epoch,
+        sequence=raw.sequence,
+        receipt_time=raw.receipt_time,
+        reason=raw.reason,
+    )
+
+
+def canonical_decimal(text: str) -> str:
+    """The one spelling of a number: `1E-7` → `0.0000001`, `100.10` → `100.1`, `0E-8` → `0`.
+
+    Raises NormalizeError for what is negative, not finite, or no number at all."""
+    if _is_canonical(text):
+        return text
+    if _is_plain(text):
+        whole, _, fraction = text.partition(".")
+        whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+        return f"{whole}.{fraction}" if fraction else whole
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise NormalizeError(f"{text!r} is not a number") from None
+    if not number.is_finite():
+        raise NormalizeError(f"{text!r} is not a finite number")
+    if number < 0:
+        raise NormalizeError(f"{text!r} is negative")
+    if number == 0:
+        return "0"
+    if abs(number.adjusted()) > _LONGEST or len(number.as_tuple().digits) > 2 * _LONGEST:
+        raise NormalizeError(f"{text[:200]!r} has more than {_LONGEST} digits before or after the point")
+    plain = format(number, "f")
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    if not _is_canonical(plain):
+        raise NormalizeError(f"{text[:200]!r} has more than {_LONGEST} digits before or after the point")
+    return plain
+
+
+def nanoseconds(time: float | str) -> int:
+    """Integer nanoseconds since the epoch of seconds (a number, or its digits) or ISO 8601 (no zone = UTC).
+
+    Exact to the digits given: a float counts as its shortest decimal spelling.  Raises NormalizeError for
+    what isn't a time between 1970 and 2262, or is finer than a nanosecond."""
+    if isinstance(time, float) and 0 <= time < _DISTINCT:
+        # A float of these has at most one spelling in microseconds, and that one is its shortest.
+        microseconds = round(time * 1e6)
+        if microseconds / 1e6 == time:
+            return microseconds * 1000
+    text = time if isinstance(time, str) else repr(time)
+    seconds, _, fraction = text.partition(".")
+    if _is_digits(seconds + fraction):
+        result = int(seconds) * SECOND + _fraction(fraction, text)
+    elif isinstance(time, str):
+        result = _iso_nanoseconds(time)
+    else:
+        result = _float_nanoseconds(time)
+    if not 0 <= result <= _LATEST:
+        raise NormalizeError(f"time {time!r} is not between 1970 and 2262: are these seconds?")
+    return result
+
+
+def _levels(levels: list[Level]) -> list[Level]:
+    canonical = _is_canonical
+    for price, size in levels:
+        if not canonical(price) or not canonical(size) or price == "0":
+            return [_level(price, size) for price, size in levels]
+    return levels
+
+
+def _level(price: str, size: str) -> Level:
+    try:
+        level = canonical_decimal(price), canonical_decimal(size)
+    except NormalizeError as error:
+        raise NormalizeError(f"level [{price!r}, {size!r}]: {error}") from None
+    if level[0] == "0":
+        raise NormalizeError(f"level [{price!r}, {size!r}]: a price is above zero")
+    return level
+
+
+def _trade(raw: RawTrade, symbol: str) -> Trade:
+    side = _SIDES.get(raw.side.lower())
+    if side is None:
+        raise NormalizeError(f"side {raw.side!r} is neither buy nor sell")
+    price, size = _level(raw.price, raw.size)
+    if size == "0":
+        raise NormalizeError(f"size {raw.size!r}: a trade's size is above zero")
+    return Trade(
+        exchange=raw.exchange,
+        symbol=symbol,
+        epoch=raw.epoch,
+        sequence=raw.sequence,
+        receipt_time=raw.receipt_time,
+        side=side,
+        price=price,
+        size=size,
+        trade_id=raw.trade_id,
+        order_type=raw.order_type,
+        exchange_time=None if raw.exchange_time is None else nanoseconds(raw.exchange_time),
+    )
+
+
+def _checksum(checksum: int | str) -> int:
+    if isinstance(checksum, int):
+        return checksum
+    if not (checksum.isascii() and checksum.isdigit()):
+        raise NormalizeError(f"checksum {checksum!r} is not an integer")
+    return int(checksum)
+
+
+def _iso_nanoseconds(text: str) -> int:
+    match = _ISO.fullmatch(text)
+    if not match:
+        raise NormalizeError(f"time {text!r} is neither seconds nor ISO 8601")
+    day, hour, minute, second, fraction, sign, zone_hours, zone_minutes = match.groups()
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
+        raise NormalizeError(f"time {text!r}: there is no {hour}:{minute}:{second}")
+    seconds = _day_seconds(day) + int(hour) * 3600 + int(minute) * 60 + int(second)
+    if sign:
+        offset = int(zone_hours) * 3600 + int(zone_minutes) * 60
+        seconds += offset if sign == "-" else -offset
+    return seconds * SECOND + _fraction(fraction or "", text)
+
+
+@functools.lru_cache(maxsize=16)
+def _day_seconds(day: str) -> int:
+    try:
+        return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * 86400
+    except ValueError:
+        raise NormalizeError(f"time: there is no day {day}") from None
+
+
+def _fraction(digits: str, text: str) -> int:
+    """Nanoseconds of the digits after the point."""
+    if not digits:
+        return 0
+    if len(digits) > 9 and digits[9:].strip("0"):
+        raise NormalizeError(f"time {text!r} is finer than a nanosecond")
+    return int(digits[:9].ljust(9, "0"))
+
+
+def _float_nanoseconds(time: float) -> int:
+    """For the floats that are spelled with an exponent, and to refuse the rest by name."""
+    number = Decimal(repr(time))
+    if not number.is_finite() or number < 0:
+        raise NormalizeError(f"time {time!r} is not seconds since 1970")
+    scaled = number.scaleb(9)
+    if scaled != int(scaled):
+        raise NormalizeError(f"time {time!r} is finer than a nanosecond")
+    return int(scaled)
