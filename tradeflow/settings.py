@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("tradeflow-data"), description="Local state (RocksDB); one directory a worker."
     )
+    cache_dir: Path | None = Field(
+        None, description="Where the embedded Kafka's jars are kept; default: the system's place for a user's caches."
+    )
+    maven_url: str | None = Field(
+        None, description="Maven repository to fetch the embedded Kafka's jars from instead of the public one."
+    )
     partition_maps: Path | None = Field(
         None, description="Directory of the partition maps; default ./partition_maps, then the packaged ones."
     )

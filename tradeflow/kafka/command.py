@@ -1,0 +1,65 @@
+"""`tradeflow kafka`: a Kafka on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from tradeflow.kafka.broker import Kafka
+from tradeflow.kafka.errors import KafkaError
+from tradeflow.settings import SettingsError, load_settings
+
+
+def run(port: int, data_dir: Path | None, *, on_ready: Callable[[Kafka], None], console: Console) -> None:
+    """Run a broker until SIGINT or SIGTERM.  Raises KafkaError if it can't start or ends by itself."""
+    settings = load_settings()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with console.status("Starting Kafka") as status:
+            kafka = Kafka(
+                data_dir,
+                port,
+                cache_dir=settings.cache_dir,
+                maven_url=settings.maven_url,
+                progress=status.update if console.is_terminal else console.print,
+            ).start()
+    except KeyboardInterrupt:
+        return
+    try:
+        on_ready(kafka)
+        while True:
+            kafka.check()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        console.print("Stopping Kafka")
+    finally:
+        kafka.stop()
+
+
+@click.command("kafka")
+@click.option(
+    "--port", default=9092, show_default=True, type=click.IntRange(0, 65535), help="0 = any free port."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keeps topics from one run to the next; default: a temporary directory, removed at the end.",
+)
+def kafka_command(port: int, data_dir: Path | None) -> None:
+    """Run a real Kafka on this machine, without Docker, until Ctrl-C."""
+    console = Console(stderr=True, highlight=False)
+
+    def on_ready(kafka: Kafka) -> None:
+        kept = "kept" if data_dir else "removed at the end"
+        console.print(f"Kafka's data: {kafka.data_dir} ({kept}); its log: {kafka.log_file}", soft_wrap=True)
+        click.echo(f"Kafka is ready: KAFKA_BROKERS={kafka.bootstrap}  (Ctrl-C ends it)")
+
+    try:
+        run(port, data_dir, on_ready=on_ready, console=console)
+    except (KafkaError, SettingsError) as error:
+        raise click.ClickException(str(error)) from None
