@@ -1,0 +1,282 @@
+"""One exchange's book of one symbol, with the state that says whether it may be believed.
+
+    syncing ──snapshot──▶ live ──silence──▶ stale ──next record──▶ live
+       any ──gap, crossed, empty side──▶ broken ──snapshot──▶ live
+       any ──down──▶ stale, its epoch closed ──snapshot of a newer epoch──▶ live
+
+A record is applied once: what is at or below the book's (epoch, sequence) changes nothing.  A book that isn't
+live is never repaired by guess; only what its feed sends next makes it live again.
+"""
+
+from __future__ import annotations
+
+import enum
+import zlib
+from typing import Literal, Protocol
+
+import msgspec
+
+from tables.book import Book, Level
+
+State = Literal["syncing", "live", "stale", "broken"]
+
+_COMPRESS_BEYOND = 256 * 1024  # bytes; a whole Coinbase book would pass Kafka's limit of 1 MB a record
+
+
+class Record(Protocol):
+    """What every record of a book says of itself."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def receipt_time(self) -> int: ...
+
+
+class Levels(Record, Protocol):
+    """A snapshot, or a delta (absolute sizes)."""
+
+    @property
+    def bids(self) -> list[Level]: ...
+    @property
+    def asks(self) -> list[Level]: ...
+    @property
+    def exchange_time(self) -> int | None: ...
+    @property
+    def exchange_sequence(self) -> int | None: ...
+    @property
+    def depth(self) -> int | None: ...
+
+
+class Effect(enum.Enum):
+    """What a record did to a book."""
+
+    APPLIED = "applied"
+    """The book is now as of this record."""
+    HEARD = "heard"
+    """A sign of life, or a down: no level changed, the state may have."""
+    DUPLICATE = "duplicate"
+    """Seen before, or of an epoch that is over: nothing changed."""
+    UNUSABLE = "unusable"
+    """A delta for a book that waits for a snapshot: only noted as a sign of life."""
+    GAP = "gap"
+    """Records are missing before this one: the book is broken."""
+
+
+class OrderBook:
+    """A Book and its provenance.  Times are integer nanoseconds; `now` is the event time of the partition."""
+
+    __slots__ = (
+        "asked",
+        "book",
+        "closed",
+        "depth",
+        "epoch",
+        "exchange",
+        "exchange_sequence",
+        "exchange_time",
+        "heard",
+        "offset",
+        "pending",
+        "published",
+        "reason",
+        "receipt_time",
+        "sequence",
+        "since",
+        "state",
+        "symbol",
+    )
+
+    def __init__(self, exchange: str, symbol: str) -> None:
+        self.exchange = exchange
+        self.symbol = symbol
+        self.book = Book()
+        self.depth: int | None = None
+        """Where the exchange cuts the book without saying so (Kraken), levels a side."""
+        self.state: State = "syncing"
+        self.reason = "waits for the first snapshot"
+        self.since = 0
+        """Event time at which it came into this state."""
+        self.epoch = -1
+        self.sequence = -1
+        self.closed = False
+        """The epoch is over; nothing more of it counts."""
+        self.exchange_sequence: int | None = None
+        self.exchange_time: int | None = None
+        self.receipt_time = 0
+        """Of the last applied record."""
+        self.heard = 0
+        """Receipt time of the last sign of life in this epoch."""
+        self.offset = -1
+        """Kafka offset of the last applied record, in the log that the book is made from."""
+        self.published = 0
+        """Event time of its last record in `normalized-books`; `pending`: it has changed since."""
+        self.pending = False
+        self.asked = 0
+        """Event time of the last resync request."""
+
+    @property
+    def live(self) -> bool:
+        return self.state == "live"
+
+    # --- transitions ---
+
+    def snapshot(self, record: Levels, now: int) -> Effect:
+        """The whole book, of a newer epoch or later in this one: what was wrong before no longer matters."""
+        if self._is_past(record):
+            return Effect.DUPLICATE
+        self.epoch, self.closed = record.epoch, False
+        self.depth = record.depth
+        self.book.replace(record.bids, record.asks)
+        self._is_at(record, now)
+        return Effect.APPLIED
+
+    def delta(self, record: Levels, now: int) -> Effect:
+        """The levels that changed; counts only if it is the very next record."""
+        if self._is_past(record):
+            return Effect.DUPLICATE
+        if record.epoch != self.epoch:
+            self._begin(record.epoch, now)
+        if record.receipt_time > self.heard:
+            self.heard = record.receipt_time
+        if self.state == "broken":
+            return Effect.UNUSABLE
+        if record.sequence != self.sequence + 1 or self.state == "syncing":
+            self._gap(record, now)
+            return Effect.GAP
+        if record.depth is not None:
+            self.depth = record.depth
+        self.book.update(record.bids, record.asks)
+        self._is_at(record, now)
+        return Effect.APPLIED
+
+    def heartbeat(self, record: Record, now: int) -> Effect:
+        """The feed is alive and has sent nothing beyond the record's sequence."""
+        if record.epoch < self.epoch or (record.epoch == self.epoch and self.closed):
+            return Effect.DUPLICATE
+        if record.epoch != self.epoch:
+            self._begin(record.epoch, now)
+        elif record.receipt_time <= self.heard:
+            return Effect.DUPLICATE
+        self.heard = record.receipt_time
+        if self.state == "broken":
+            return Effect.UNUSABLE
+        if record.sequence > self.sequence:
+            self._gap(record, now)
+            return Effect.GAP
+        if self.state == "stale":
+            self._judge(now)
+        return Effect.HEARD
+
+    def down(self, record: Record, reason: str, now: int) -> Effect:
+        """The subscription has ended; whatever else of its epoch turns up is late."""
+        if record.epoch < self.epoch or (record.epoch == self.epoch and self.closed):
+            return Effect.DUPLICATE
+        if record.epoch != self.epoch:
+            self._begin(record.epoch, now)
+        self.closed = True
+        self._become("stale", f"down: {reason}", now)
+        return Effect.HEARD
+
+    def silence(self, now: int, limit: int) -> bool:
+        """A live book without a sign of life for longer than `limit` ns is stale; True if it became so."""
+        silent = now - self.heard
+        if self.state != "live" or silent <= limit:
+            return False
+        self._become("stale", f"silent for {silent / 1e9:.1f} s", now)
+        return True
+
+    def _is_past(self, record: Record) -> bool:
+        if record.epoch == self.epoch:
+            return self.closed or record.sequence <= self.sequence
+        return record.epoch < self.epoch
+
+    def _begin(self, epoch: int, now: int) -> None:
+        """A newer subscription: the levels of the older one say nothing about it."""
+        self.epoch, self.sequence, self.closed, self.heard = epoch, -1, False, 0
+        self.exchange_sequence = self.exchange_time = None
+        self.book.replace((), ())
+        self._become("syncing", f"waits for the snapshot of epoch {epoch}", now)
+
+    def _is_at(self, record: Levels, now: int) -> None:
+        self.sequence = record.sequence
+        self.exchange_sequence = record.exchange_sequence
+        self.exchange_time = record.exchange_time
+        self.receipt_time = record.receipt_time
+        if record.receipt_time > self.heard:
+            self.heard = record.receipt_time
+        if self.depth is not None:
+            self.book.cut(self.depth)
+        self._judge(now)
+
+    def _judge(self, now: int) -> None:
+        """Live means: contiguous since its snapshot, both sides there, and not crossed."""
+        book = self.book
+        if not book.bids.prices or not book.asks.prices:
+            self._become(
+                "broken", f"empty side: {len(book.bids.prices)} bids, {len(book.asks.prices)} asks", now
+            )
+        elif book.crossed:
+            bid, ask = book.bids.prices[-1], book.asks.prices[-1]
+            self._become("broken", f"crossed: bid {bid} is not below ask {ask}", now)
+        elif self.state != "live":
+            self._become("live", "", now)
+
+    def _gap(self, record: Record, now: int) -> None:
+        have = "no snapshot" if self.state == "syncing" else str(self.sequence)
+        self._become("broken", f"gap: have {have}, got {record.sequence} of epoch {record.epoch}", now)
+
+    def _become(self, state: State, reason: str, now: int) -> None:
+        self.state, self.reason, self.since = state, reason, now
+
+    # --- as a value of the table ---
+
+    def encode(self) -> bytes:
+        """Compact JSON, the levels best first; a big one zlib-compressed (its first byte isn't `{`)."""
+        bids, asks = self.book.bids, self.book.asks
+        fields = {name: getattr(self, name) for name in _Row.__struct_fields__[:-2]}
+        row = _Row(
+            **fields,
+            bids={price: bids.sizes[price] for price in reversed(bids.prices)},
+            asks={price: asks.sizes[price] for price in reversed(asks.prices)},
+        )
+        value = msgspec.json.encode(row)
+        return zlib.compress(value, 1) if len(value) > _COMPRESS_BEYOND else value
+
+    @classmethod
+    def decode(cls, value: bytes) -> OrderBook:
+        """Raises msgspec.DecodeError or zlib.error for bytes that encode() didn't make."""
+        row = _row_decoder.decode(value if value[:1] == b"{" else zlib.decompress(value))
+        self = cls(row.exchange, row.symbol)
+        for name in _Row.__struct_fields__[2:-2]:
+            setattr(self, name, getattr(row, name))
+        self.book.replace(row.bids.items(), row.asks.items())
+        return self
+
+
+class _Row(msgspec.Struct):
+    """The table's value; the fields but the last two are the OrderBook's own."""
+
+    exchange: str
+    symbol: str
+    state: State
+    reason: str
+    since: int
+    epoch: int
+    sequence: int
+    closed: bool
+    exchange_sequence: int | None
+    exchange_time: int | None
+    receipt_time: int
+    heard: int
+    offset: int
+    depth: int | None
+    published: int
+    pending: bool
+    asked: int
+    bids: dict[str, str]
+    asks: dict[str, str]
+
+
+_row_decoder = msgspec.json.Decoder(_Row)
