@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from tradeflow.symbols import SymbolError, canonical_symbol
@@ -24,35 +23,31 @@ class PartitionMapError(ValueError):
     """A map can't be used; the message names the file and the edit that mends it."""
 
 
-@dataclass(frozen=True)
-class PartitionMap:
+class PartitionMap(Mapping[str, int]):
     """One file: canonical symbol → partition."""
 
-    file: str
-    partitions: Mapping[str, int]
+    def __init__(self, file: str, partitions: Mapping[str, int]) -> None:
+        self.file = file
+        self._partitions = dict(partitions)
+        self.count = max(self._partitions.values()) + 1
 
-    @cached_property
-    def count(self) -> int:
-        return max(self.partitions.values()) + 1
-
-    def partition(self, symbol: str) -> int:
-        """Raises PartitionMapError for a symbol that isn't in the map."""
+    def __getitem__(self, symbol: str) -> int:
+        """Raises KeyError, with the edit that places the symbol."""
         try:
-            return self.partitions[symbol]
+            return self._partitions[symbol]
         except KeyError:
-            raise PartitionMapError(
-                f"{self.file}: {symbol} has no partition; it has {', '.join(sorted(self.partitions))}. "
-                f'Add "{symbol}": N with N below {self.count}.'
+            raise KeyError(
+                f'{symbol} has no partition: add "{symbol}": N, with N below {self.count}, to {self.file}'
             ) from None
 
-    def symbols_of(self, partition: int) -> list[str]:
-        return sorted(symbol for symbol, number in self.partitions.items() if number == partition)
-
-    def __contains__(self, symbol: object) -> bool:
-        return symbol in self.partitions
-
     def __iter__(self) -> Iterator[str]:
-        return iter(self.partitions)
+        return iter(self._partitions)
+
+    def __len__(self) -> int:
+        return len(self._partitions)
+
+    def symbols_of(self, partition: int) -> list[str]:
+        return sorted(symbol for symbol, number in self.items() if number == partition)
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ class PartitionMaps:
         for exchange in chosen:
             if exchange not in self.exchanges:
                 raise PartitionMapError(
-                    f"EXCHANGES: {exchange!r} has no partition map, only {', '.join(sorted(self.exchanges))}. "
+                    f"EXCHANGES: {exchange!r} has no map, only {', '.join(sorted(self.exchanges))}. "
                     f"Add partition_maps/{exchange}.json or leave it out."
                 )
         for symbol in symbols:
@@ -105,39 +100,47 @@ class PartitionMaps:
                 f"{', '.join(having) or 'no exchange'} has. Correct SYMBOLS, EXCHANGES or the maps."
             )
 
-    def feeds(self) -> list[Feed]:
-        """Every feed, in the order of `feed-assignments`' partitions; depends on nothing but the maps."""
-        feeds: list[Feed] = []
-        for exchange, map_ in sorted(self.exchanges.items()):
-            symbols = sorted(map_)
-            for start in range(0, len(symbols), SYMBOLS_PER_FEED):
-                feeds.append(Feed(len(feeds), exchange, tuple(symbols[start : start + SYMBOLS_PER_FEED])))
-        return feeds
-
-    def feed_of(self) -> dict[tuple[str, str], int]:
-        """(exchange, symbol) → index of its feed."""
-        return {(feed.exchange, symbol): feed.index for feed in self.feeds() for symbol in feed.symbols}
-
     def check_together(self, symbols: Collection[str]) -> None:
         """Raises PartitionMapError unless all `symbols` are on one partition, to be seen together there.
 
         The message is the edit that brings them together."""
-        places = {symbol: self.symbols.partition(symbol) for symbol in sorted(set(symbols))}
+        for symbol in symbols:
+            if symbol not in self.symbols:
+                raise PartitionMapError(
+                    f"{self.symbols.file}: {symbol} is not there; add it, or correct the name"
+                )
+        places = {symbol: self.symbols[symbol] for symbol in sorted(set(symbols))}
         if len(set(places.values())) <= 1:
             return
         home = min(Counter(places.values()).items(), key=lambda item: (-item[1], item[0]))[0]
         now = ", ".join(f"{symbol} on {partition}" for symbol, partition in places.items())
         edits = ", ".join(f'"{symbol}": {home}' for symbol, partition in places.items() if partition != home)
-        empty = (
-            set(places.values())
-            - {home}
-            - {self.symbols.partitions[s] for s in self.symbols if s not in places}
-        )
+        empty = set(places.values()) - {home} - {n for s, n in self.symbols.items() if s not in places}
         refill = f" (and move another symbol to {', '.join(map(str, sorted(empty)))})" if empty else ""
         raise PartitionMapError(
             f"{', '.join(places)} must share a partition to be seen together, but {now}. "
             f"Stop all workers, set {edits}{refill} in {self.symbols.file}, and start them again."
         )
+
+
+def feeds(maps: PartitionMaps) -> list[Feed]:
+    """Every feed, in the order of `feed-assignments`' partitions; depends on nothing but the maps."""
+    found: list[Feed] = []
+    for exchange, map_ in sorted(maps.exchanges.items()):
+        symbols = sorted(map_)
+        for start in range(0, len(symbols), SYMBOLS_PER_FEED):
+            found.append(Feed(len(found), exchange, tuple(symbols[start : start + SYMBOLS_PER_FEED])))
+    return found
+
+
+def served_feeds(maps: PartitionMaps, books: Collection[tuple[str, str]]) -> list[Feed]:
+    """The feeds that have any of `books` (exchange, symbol) to deliver, each with those symbols only."""
+    found = []
+    for feed in feeds(maps):
+        symbols = tuple(symbol for symbol in feed.symbols if (feed.exchange, symbol) in books)
+        if symbols:
+            found.append(Feed(feed.index, feed.exchange, symbols))
+    return found
 
 
 def load_maps(directory: Path | None = None) -> PartitionMaps:
@@ -226,7 +229,7 @@ def extend(
         raise PartitionMapError(
             f"{map_.file}: has {map_.count} partitions, not {count}; it is extended within those"
         )
-    partitions = dict(map_.partitions) if map_ else {}
+    partitions = dict(map_) if map_ else {}
     count = map_.count if map_ else count or 1
     load = Counter(dict.fromkeys(range(count), 0))
     load.update(partitions.values())
@@ -243,7 +246,7 @@ def extend(
 
 def dump_map(map_: PartitionMap) -> str:
     """The text of its file."""
-    return json.dumps(dict(map_.partitions), indent=2) + "\n"
+    return json.dumps(dict(map_), indent=2) + "\n"
 
 
 def _is_object(pairs: object) -> bool:
