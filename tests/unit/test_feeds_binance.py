@@ -1,0 +1,211 @@
+"""Binance's source against a scripted server with Binance's own protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tradeflow.feeds import binance as module
+from tradeflow.feeds.binance import SnapshotBudget
+from tradeflow.feeds.endpoints import _loaded
+from tradeflow.feeds.registry import make_source
+from tradeflow.feeds.source import FeedError
+from tradeflow.settings import Settings
+
+from feed_server import FeedServer, Records, until
+
+INFO = {
+    "symbols": [
+        {
+            "symbol": base + "USDT",
+            "status": "TRADING",
+            "baseAsset": base,
+            "quoteAsset": "USDT",
+            "filters": [{"filterType": "PRICE_FILTER", "tickSize": "0.01000000"}],
+        }
+        for base in ("BTC", "ETH")
+    ]
+}
+
+
+class Exchange(FeedServer):
+    """One depth snapshot a symbol, changeable; updates are sent by the test."""
+
+    def __init__(self) -> None:
+        super().__init__({"/api/v3/exchangeInfo": INFO, "/api/v3/depth": self._depth})
+        self.depth = {
+            "BTCUSDT": {
+                "lastUpdateId": 100,
+                "bids": [["100.10000000", "1.00000000"], ["100.00000000", "0.00000001"]],
+                "asks": [["100.20000000", "2.50000000"]],
+            },
+            "ETHUSDT": {"lastUpdateId": 7, "bids": [["10.00", "1"]], "asks": [["10.01", "1"]]},
+        }
+
+    async def _depth(self, request: web.Request) -> web.Response:
+        return web.json_response(self.depth[request.query["symbol"]])
+
+    def settings(self) -> Settings:
+        return Settings(binance_rest_url=self.http, binance_ws_url=self.ws)
+
+    async def update(self, symbol: str, first: int, last: int, bids: Any = (), asks: Any = ()) -> None:
+        await self.send(
+            {
+                "stream": f"{symbol.lower()}@depth@100ms",
+                "data": {
+                    "e": "depthUpdate",
+                    "E": 1633998511123,
+                    "s": symbol,
+                    "U": first,
+                    "u": last,
+                    "b": list(bids),
+                    "a": list(asks),
+                },
+            }
+        )
+
+
+@pytest.fixture
+async def exchange():
+    module.budget = SnapshotBudget()
+    async with Exchange() as server:
+        yield server
+        _loaded.pop(("BINANCE", server.http), None)
+
+
+@pytest.fixture
+async def records(exchange):
+    sink = Records()
+    task = asyncio.create_task(
+        make_source("binance", ["BTC-USDT", "ETH-USDT"], exchange.settings()).run(sink)
+    )
+    await until(lambda: len(sink.of("book")) == 2 or task.done())
+    yield sink
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_snapshots_come_before_any_update(exchange, records):
+    snapshot = records.of("book", "BTC-USDT")[0]
+    assert snapshot["snapshot"] and snapshot["exchange_sequence"] == 100
+    assert snapshot["bids"] == [("100.10000000", "1.00000000"), ("100.00000000", "0.00000001")]
+    assert snapshot["asks"] == [("100.20000000", "2.50000000")]
+
+
+async def test_updates_and_trades_keep_the_exchanges_digits(exchange, records):
+    await exchange.update(
+        "BTCUSDT", 99, 101, [["100.10000000", "0.00000000"]], [["100.15000000", "1.23000000"]]
+    )
+    await exchange.send(
+        {
+            "stream": "btcusdt@aggTrade",
+            "data": {
+                "e": "aggTrade",
+                "E": 1633998511125,
+                "s": "BTCUSDT",
+                "a": 12345,
+                "p": "100.15000000",
+                "q": "0.00001000",
+                "f": 1,
+                "l": 2,
+                "T": 1633998511124,
+                "m": True,
+                "M": True,
+            },
+        }
+    )
+    await until(lambda: records.of("trade"))
+    delta = records.of("book", "BTC-USDT")[1]
+    assert not delta["snapshot"] and delta["exchange_sequence"] == 101
+    assert float(delta["bids"][0][1]) == 0 and delta["bids"][0][0] == "100.10000000"
+    assert delta["asks"] == [("100.15000000", "1.23000000")]
+    assert delta["exchange_time"] == 1633998511.123
+    trade = records.of("trade", "BTC-USDT")[0]
+    assert (trade["side"], trade["price"], trade["size"]) == ("sell", "100.15000000", "0.00001000")
+    assert (trade["trade_id"], trade["exchange_time"]) == ("12345", 1633998511.124)
+    assert delta["receipt_time"] <= trade["receipt_time"]
+
+
+async def test_old_updates_are_skipped(exchange, records):
+    await exchange.update("BTCUSDT", 90, 100, [["100.10000000", "0"]])
+    await exchange.update("BTCUSDT", 101, 101, [["99", "1"]])
+    await until(lambda: len(records.of("book", "BTC-USDT")) == 2)
+    assert records.books["BTC-USDT"][0].keys() == {"100.10000000", "100.00000000", "99"}
+
+
+async def test_a_gap_becomes_a_new_snapshot_of_that_book_alone(exchange, records):
+    exchange.depth["BTCUSDT"] = {"lastUpdateId": 110, "bids": [["101", "1"]], "asks": [["102", "1"]]}
+    await exchange.update("BTCUSDT", 105, 111, [["101.5", "3"]])
+    await until(lambda: len(records.of("book", "BTC-USDT")) == 3)
+    _, snapshot, delta = records.of("book", "BTC-USDT")
+    assert snapshot["snapshot"] and snapshot["exchange_sequence"] == 110
+    assert delta["bids"] == [("101.5", "3")] and delta["exchange_sequence"] == 111
+    assert len(records.of("book", "ETH-USDT")) == 1
+
+
+async def test_a_gap_that_snapshots_cannot_close_ends_the_connection(exchange):
+    sink = Records()
+    task = asyncio.create_task(make_source("binance", ["BTC-USDT"], exchange.settings()).run(sink))
+    await until(lambda: sink.of("book"))
+    await exchange.update("BTCUSDT", 105, 111)
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(task, 5)
+    assert "5 snapshots were older than update 105" in repr(caught.value.exceptions)
+
+
+async def test_a_price_that_leaves_what_the_snapshot_knew_takes_a_new_one(exchange):
+    exchange.depth["BTCUSDT"] = {
+        "lastUpdateId": 1,
+        "bids": [[str(5000 - n), "1"] for n in range(1000)],
+        "asks": [["5001", "1"]],
+    }
+    sink = Records()
+    task = asyncio.create_task(make_source("binance", ["BTC-USDT"], exchange.settings()).run(sink))
+    await until(lambda: sink.of("book"))
+    await exchange.update("BTCUSDT", 2, 2, [[str(5000 - n), "0"] for n in range(900)])
+    await until(lambda: len(sink.of("book")) == 2)
+    exchange.depth["BTCUSDT"]["lastUpdateId"] = 3
+    await exchange.update("BTCUSDT", 3, 3, [["4100", "0"], ["4000", "1"]])
+    await until(lambda: len(sink.of("book")) == 4)
+    assert [event["snapshot"] for event in sink.of("book")] == [True, False, False, True]
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_ban_is_respected(exchange):
+    async def banned(_: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "30"})
+
+    exchange.rest["/api/v3/depth"] = banned
+    source = make_source("binance", ["BTC-USDT"], exchange.settings())
+    for _ in range(3):
+        with pytest.raises(ExceptionGroup):
+            await source.run(Records())
+    assert sum("/depth" in path for path in exchange.requests) == 1
+    assert 29 < module.budget.wait() <= 30
+
+
+async def test_an_unknown_symbol_is_reported_and_the_others_run(exchange):
+    sink = Records()
+    task = asyncio.create_task(make_source("binance", ["BTC-USDT", "NO-COIN"], exchange.settings()).run(sink))
+    await until(lambda: sink.of("book"))
+    assert sink.of("unavailable", "NO-COIN") == [{"reason": "binance doesn't list NO-COIN"}]
+    task.cancel()
+    await asyncio.wait([task])
+    with pytest.raises(FeedError, match="binance lists none of NO-COIN"):
+        await make_source("binance", ["NO-COIN"], exchange.settings()).run(Records())
+
+
+async def test_budget_is_a_burst_then_one_a_second():
+    budget = SnapshotBudget(burst=3, per_second=10, patience=0.25)
+    for _ in range(3):
+        assert budget.wait() == 0
+        await budget.take()
+    assert 0.05 < budget.wait() <= 0.1
+    await budget.take()
+    budget.block(1)
+    with pytest.raises(FeedError, match="no REST snapshot allowed for another 1 s"):
+        await budget.take()

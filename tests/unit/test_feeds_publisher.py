@@ -1,0 +1,207 @@
+"""The numbers that a publisher gives, and what happens when a record can't be sent."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from tradeflow.feeds.publisher import Publisher
+from tradeflow.messages import Raw, RawBook, RawDown, RawHeartbeat, RawTrade
+
+SECOND = 1_000_000_000
+PARTITIONS = {"BTC-USDT": 0, "ETH-USDT": 3}
+
+
+class Kafka:
+    """A sender with room for `room` records."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, int, bytes, Any]] = []
+        self.room = 10**9
+
+    def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        if len(self.records) >= self.room:
+            raise BufferError("67108864 bytes wait for Kafka")
+        self.records.append((topic, partition, key, msgspec.json.decode(value, type=Raw)))
+
+    def of(self, kind: type, symbol: str = "BTC-USDT") -> list[Any]:
+        return [r for *_, r in self.records if isinstance(r, kind) and r.symbol == symbol]
+
+
+class Clock:
+    now = 1_000 * SECOND
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def kafka():
+    return Kafka()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def publisher(kafka, clock):
+    publisher = Publisher("binance", PARTITIONS, kafka.send, clock=clock)
+    publisher.begin(41)
+    return publisher
+
+
+def book(publisher, symbol="BTC-USDT", snapshot=False, bids=(("1", "2"),), at=1_000 * SECOND):
+    publisher.book(
+        symbol,
+        snapshot=snapshot,
+        bids=list(bids),
+        asks=[],
+        exchange_time=1633998511.123,
+        receipt_time=at,
+        exchange_sequence=5,
+    )
+
+
+def trade(publisher, symbol="BTC-USDT"):
+    publisher.trade(
+        symbol,
+        side="buy",
+        price="1",
+        size="2",
+        trade_id="t",
+        order_type=None,
+        exchange_time="2026-01-01T00:00:00Z",
+        receipt_time=7,
+    )
+
+
+def test_records_are_numbered_per_topic_and_symbol(publisher, kafka):
+    book(publisher, snapshot=True)
+    book(publisher)
+    book(publisher, "ETH-USDT", snapshot=True)
+    trade(publisher)
+    book(publisher)
+    assert [r.sequence for r in kafka.of(RawBook)] == [0, 1, 2]
+    assert [r.sequence for r in kafka.of(RawBook, "ETH-USDT")] == [0]
+    assert [r.sequence for r in kafka.of(RawTrade)] == [0]
+    assert {(topic, partition, key) for topic, partition, key, _ in kafka.records} == {
+        ("binance-orderbook", 0, b"BTC-USDT"),
+        ("binance-orderbook", 3, b"ETH-USDT"),
+        ("binance-trades", 0, b"BTC-USDT"),
+    }
+    first = kafka.records[0][3]
+    assert first == RawBook(
+        exchange="binance",
+        symbol="BTC-USDT",
+        epoch=41,
+        sequence=0,
+        receipt_time=1_000 * SECOND,
+        snapshot=True,
+        bids=[("1", "2")],
+        asks=[],
+        exchange_time=1633998511.123,
+        exchange_sequence=5,
+    )
+
+
+def test_a_new_epoch_starts_at_zero_and_must_be_higher(publisher, kafka):
+    book(publisher, snapshot=True)
+    assert publisher.down("cut")
+    publisher.begin(44)
+    book(publisher, snapshot=True)
+    assert [(r.epoch, r.sequence) for r in kafka.of(RawBook)] == [(41, 0), (44, 0)]
+    with pytest.raises(ValueError, match="epoch 44 of binance isn't above the last one, 44"):
+        publisher.begin(44)
+
+
+def test_down_tells_every_symbol_and_closes_the_epoch(publisher, kafka):
+    book(publisher, snapshot=True)
+    book(publisher)
+    assert publisher.down("the exchange closed the connection")
+    book(publisher)
+    trade(publisher)
+    publisher.heartbeat(0)
+    downs = kafka.of(RawDown) + kafka.of(RawDown, "ETH-USDT")
+    assert [(d.symbol, d.epoch, d.sequence, d.reason) for d in downs] == [
+        ("BTC-USDT", 41, 1, "the exchange closed the connection"),
+        ("ETH-USDT", 41, -1, "the exchange closed the connection"),
+    ]
+    assert isinstance(kafka.records[-1][3], RawDown), "nothing may follow a down record"
+
+
+def test_heartbeats_are_for_quiet_synced_books_on_a_connection_that_lives(publisher, kafka, clock):
+    book(publisher, snapshot=True, at=clock.now)
+    publisher.heartbeat(SECOND)
+    assert not kafka.of(RawHeartbeat), "it isn't quiet yet"
+    clock.now += SECOND
+    publisher.alive(clock.now)
+    publisher.heartbeat(SECOND)
+    publisher.heartbeat(SECOND)
+    assert [(h.epoch, h.sequence, h.receipt_time) for h in kafka.of(RawHeartbeat)] == [(41, 0, clock.now)]
+    assert not kafka.of(RawHeartbeat, "ETH-USDT"), "it never had a snapshot"
+    clock.now += 3 * SECOND
+    publisher.heartbeat(SECOND)
+    assert len(kafka.of(RawHeartbeat)) == 1, "no sign of life since: nothing may be claimed"
+
+
+def test_a_record_that_cannot_be_sent_ends_the_epoch(publisher, kafka):
+    book(publisher, snapshot=True)
+    kafka.room = 1
+    book(publisher)
+    kafka.room = 10**9
+    book(publisher)
+    trade(publisher)
+    assert publisher.failed.is_set()
+    assert publisher.failure == "Kafka takes no more records: 67108864 bytes wait for Kafka"
+    assert [r.sequence for r in kafka.of(RawBook)] == [0], (
+        "what follows the hole would be applied as if whole"
+    )
+    publisher.down(publisher.failure)
+    publisher.begin(50)
+    assert not publisher.failed.is_set() and not publisher.failure
+
+
+def test_a_down_that_cannot_be_sent_is_repeated_until_it_is(publisher, kafka):
+    kafka.room = 1
+    assert not publisher.down("cut")
+    kafka.room = 10**9
+    assert publisher.repeat_down("cut")
+    assert {d.symbol for *_, d in kafka.records} == {"BTC-USDT", "ETH-USDT"}
+
+
+def test_a_record_that_cannot_be_encoded_raises_nothing_but_ends_the_epoch(publisher, kafka):
+    book(publisher, bids=[("1", object())])
+    assert publisher.failed.is_set() and publisher.failure.startswith("BTC-USDT: TypeError(")
+    assert publisher.errors == 1
+
+
+def test_a_symbol_of_another_feed_is_counted_and_dropped(publisher, kafka):
+    book(publisher, "DOGE-USDT")
+    assert publisher.ignored == 1 and not kafka.records and not publisher.failed.is_set()
+
+
+def test_an_unavailable_symbol_is_down_and_does_not_hold_the_others_back(publisher, kafka):
+    publisher.unavailable("ETH-USDT", "binance doesn't list ETH-USDT")
+    assert not publisher.is_synced
+    book(publisher, snapshot=True)
+    assert publisher.is_synced
+    assert [d.reason for d in kafka.of(RawDown, "ETH-USDT")] == ["binance doesn't list ETH-USDT"]
+    assert publisher.unavailable_symbols == {"ETH-USDT": "binance doesn't list ETH-USDT"}
+
+
+def test_publishing_a_small_delta_is_cheap():
+    publisher = Publisher("binance", PARTITIONS, lambda *_: None)
+    publisher.begin(1)
+    deltas = [("65086.18", "0.00120000"), ("65086.19", "0")]
+    best = 1.0
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(2000):
+            book(publisher, bids=deltas)
+        best = min(best, (time.perf_counter() - start) / 2000)
+    assert best < 20e-6, f"{best * 1e6:.1f} µs a delta"

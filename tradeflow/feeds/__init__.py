@@ -1,0 +1,1 @@
+"""Feeds: from an exchange's WebSocket to its raw topics."""

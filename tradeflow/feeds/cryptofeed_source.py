@@ -1,0 +1,196 @@
+"""`CryptofeedSource`: cryptofeed's parsers over connections that end instead of reconnecting by themselves.
+
+Of cryptofeed we use the `Feed` classes: symbol tables, addresses, subscriptions and parsing.  Its FeedHandler
+and ConnectionHandler stay out: they reconnect inside, so that nobody could claim an epoch before the first
+record of a new subscription, and they tell nobody that the old one ended."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import time
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+from cryptofeed.connection import AsyncConnection
+from cryptofeed.defines import ASK, BID, L2_BOOK, TRADES
+from cryptofeed.feed import Feed
+from cryptofeed.types import OrderBook, Trade
+
+from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, load_instruments
+from tradeflow.feeds.source import FeedError, Sink, Source
+from tradeflow.messages import Level
+
+logger = logging.getLogger(__name__)
+
+PING_INTERVAL = 1.0
+"""Seconds; the answers are the proof of life behind a quiet book's heartbeats."""
+PONG_TIMEOUT = 5.0
+
+
+class CryptofeedSource(Source):
+    """Live market data through one `Feed` class; a new Feed object for every connection, so that nothing of
+    an old subscription survives in it."""
+
+    depth: int | None = None
+    """Where the exchange cuts the book silently."""
+    quiet_seconds: float = 60.0
+    """A connection without any frame for so long has lost its subscriptions, even if it answers pings."""
+
+    def __init__(
+        self,
+        exchange: str,
+        symbols: list[str],
+        feed_class: type[Feed],
+        *,
+        rest: str | None = None,
+        ws: str | None = None,
+    ) -> None:
+        """rest, ws: endpoints instead of the exchange's public ones; `http://` and `ws://` are allowed."""
+        self.exchange = exchange
+        self.symbols = symbols
+        self.feed_class = adapt(feed_class, rest, ws)
+        self._receipt = 0
+        self._last_frame = 0.0
+
+    async def run(self, sink: Sink) -> None:
+        await load_instruments(self.feed_class)
+        feed = self._make_feed(sink)
+        try:
+            async with asyncio.TaskGroup() as group:
+                ends = [group.create_task(self._connection(sink, *parts)) for parts in feed.connect()]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for task in ends:
+                    task.cancel()
+        finally:
+            await feed.http_conn.close()
+            # cryptofeed registers every connection there, which would keep each one's books for ever.
+            atexit.unregister(feed.http_conn.__del__)
+
+    def _make_feed(self, sink: Sink) -> Feed:
+        known = self.feed_class.symbol_mapping()
+        for symbol in self.symbols:
+            if symbol not in known:
+                sink.unavailable(symbol, f"{self.exchange} doesn't list {symbol}")
+        symbols = [symbol for symbol in self.symbols if symbol in known]
+        if not symbols:
+            raise FeedError(
+                f"{self.exchange} lists none of {', '.join(self.symbols)}: correct the partition map"
+            )
+
+        async def on_book(book: OrderBook, _: float) -> None:
+            self._on_book(sink, book)
+
+        async def on_trade(trade: Trade, _: float) -> None:
+            self._on_trade(sink, trade)
+
+        feed = self.feed_class(
+            symbols=symbols,
+            channels=[L2_BOOK, TRADES],
+            callbacks={L2_BOOK: on_book, TRADES: on_trade},
+            max_depth=0,
+            config={"log": {"disabled": True}},
+        )
+        feed.http_conn.conn = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=REST_TIMEOUT),
+            trust_env=not is_loopback(self.feed_class.rest_endpoints[0].address),
+        )
+        return feed
+
+    async def _connection(
+        self, sink: Sink, conn: AsyncConnection, subscribe: Any, handler: Any, authenticate: Any
+    ) -> None:
+        try:
+            async with conn.connect() as connection, asyncio.TaskGroup() as group:
+                self._last_frame = time.monotonic()
+                watch = group.create_task(self._watch(connection.conn, sink))
+                await authenticate(connection)
+                await subscribe(connection)
+                async for message in connection.read():
+                    self._receipt = time.time_ns()
+                    self._last_frame = time.monotonic()
+                    sink.alive(self._receipt)
+                    await self._handle(handler, message, connection)
+                watch.cancel()
+        finally:
+            atexit.unregister(conn.__del__)
+
+    async def _handle(self, handler: Any, message: Any, connection: AsyncConnection) -> None:
+        try:
+            await handler(message, connection, self._receipt / 1e9)
+        except (FeedError, OSError, TimeoutError, aiohttp.ClientError):
+            raise
+        except Exception as error:
+            logger.exception("%s: a frame that the parser can't use: %.500r", self.exchange, message)
+            raise FeedError(f"unusable frame ({error!r}): {message!r:.200}") from error
+
+    async def _watch(self, websocket: Any, sink: Sink) -> None:
+        """Raises FeedError when the other end no longer answers, or has stopped to send data."""
+        while True:
+            await asyncio.sleep(PING_INTERVAL)
+            pong = await websocket.ping()
+            try:
+                async with asyncio.timeout(PONG_TIMEOUT):
+                    await pong
+            except TimeoutError:
+                raise FeedError(f"no answer to a ping for {PONG_TIMEOUT:.0f} s") from None
+            sink.alive(time.time_ns())
+            silence = time.monotonic() - self._last_frame
+            if silence > self.quiet_seconds:
+                raise FeedError(f"no data for {silence:.0f} s, though the connection answers")
+
+    def _on_book(self, sink: Sink, book: OrderBook) -> None:
+        delta = book.delta
+        sink.book(
+            book.symbol,
+            snapshot=delta is None,
+            bids=levels(book.book.bids.to_list() if delta is None else delta[BID]),
+            asks=levels(book.book.asks.to_list() if delta is None else delta[ASK]),
+            exchange_time=self._book_time(book),
+            # A snapshot may come from REST, outside any frame.
+            receipt_time=time.time_ns() if delta is None else self._receipt,
+            exchange_sequence=book.sequence_number,
+            checksum=book.checksum,
+            depth=self.depth,
+        )
+
+    def _on_trade(self, sink: Sink, trade: Trade) -> None:
+        sink.trade(
+            trade.symbol,
+            side=trade.side,
+            price=exact(trade.price),
+            size=exact(trade.amount),
+            trade_id=trade.id,
+            order_type=trade.type,
+            exchange_time=self._trade_time(trade),
+            receipt_time=self._receipt,
+        )
+
+    def _book_time(self, book: OrderBook) -> float | str | None:
+        return as_sent(book.timestamp)
+
+    def _trade_time(self, trade: Trade) -> float | str | None:
+        return as_sent(trade.timestamp)
+
+
+def exact(number: Decimal | int | str) -> str:
+    """The number's own digits, without an exponent.  Raises TypeError for a float: its digits are lost."""
+    if isinstance(number, Decimal):
+        return format(number, "f")
+    if isinstance(number, int):
+        return str(number)
+    if isinstance(number, str):
+        return format(Decimal(number), "f")
+    raise TypeError(f"{number!r} is a {type(number).__name__}: prices and sizes must not pass through floats")
+
+
+def levels(pairs: list[tuple[Any, Any]]) -> list[Level]:
+    return [(exact(price), exact(size)) for price, size in pairs]
+
+
+def as_sent(moment: datetime | float | str | None) -> float | str | None:
+    """An exchange's time; cryptofeed's JSON parser made datetimes of ISO 8601 strings, which this undoes."""
+    return moment.isoformat() if isinstance(moment, datetime) else moment

@@ -1,0 +1,256 @@
+"""`Publisher`: numbers what a source delivers and hands it, encoded, to Kafka's sender."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tradeflow.messages import Level, RawBook, RawDown, RawHeartbeat, RawTrade
+
+logger = logging.getLogger(__name__)
+
+Send = Callable[[str, int, bytes, bytes], None]
+"""send(topic, partition, key, value): synchronous, bounded; raises BufferError when it can take no more."""
+
+
+class _Symbol:
+    """Where a symbol's records go, and the numbers of its last ones in this epoch (-1: none)."""
+
+    __slots__ = ("book_sequence", "key", "last_sent", "partition", "synced", "trade_sequence", "unavailable")
+
+    def __init__(self, symbol: str, partition: int) -> None:
+        self.key = symbol.encode()
+        self.partition = partition
+        self.reset()
+
+    def reset(self) -> None:
+        self.book_sequence = -1
+        self.trade_sequence = -1
+        self.synced = False
+        self.unavailable = ""
+        self.last_sent = 0
+
+
+class Publisher:
+    """The Sink of a feed: gives each record (epoch, sequence), contiguous per topic and symbol, and sends it.
+
+    A record that can't be sent would be a hole: after the first failure nothing more of the epoch goes out,
+    `failed` is set and the supervisor starts a new epoch.  Between `down` and the next `begin` everything
+    that a source still delivers is dropped."""
+
+    def __init__(
+        self,
+        exchange: str,
+        partitions: Mapping[str, int],
+        send: Send,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """partitions: this feed's canonical symbols -> partition in the exchange's raw topics."""
+        self.exchange = exchange
+        self.book_topic = f"{exchange}-orderbook"
+        self.trade_topic = f"{exchange}-trades"
+        self.epoch = -1
+        self.failed = asyncio.Event()
+        self.failure = ""
+        self.messages = 0
+        """Book and trade records sent, all epochs."""
+        self.errors = 0
+        """Records that couldn't be published."""
+        self.ignored = 0
+        """Deliveries for a symbol that isn't this feed's."""
+        self.last_message_time: int | None = None
+        self.last_alive = 0
+        self._open = False
+        self._symbols = {symbol: _Symbol(symbol, partition) for symbol, partition in partitions.items()}
+        self._send = send
+        self._clock = clock
+        self._encode = msgspec.json.Encoder().encode
+
+    @property
+    def is_synced(self) -> bool:
+        """Every symbol that the exchange serves has had its snapshot in this epoch."""
+        served = [state for state in self._symbols.values() if not state.unavailable]
+        return bool(served) and all(state.synced for state in served)
+
+    @property
+    def unavailable_symbols(self) -> dict[str, str]:
+        return {symbol: state.unavailable for symbol, state in self._symbols.items() if state.unavailable}
+
+    def begin(self, epoch: int) -> None:
+        """Number what follows from 0 in `epoch`, which must be higher than any before."""
+        if epoch <= self.epoch:
+            raise ValueError(f"epoch {epoch} of {self.exchange} isn't above the last one, {self.epoch}")
+        self.epoch = epoch
+        self.failure = ""
+        self.failed.clear()
+        self.last_alive = self._clock()
+        for state in self._symbols.values():
+            state.reset()
+        self._open = True
+
+    def book(
+        self,
+        symbol: str,
+        *,
+        snapshot: bool,
+        bids: list[Level],
+        asks: list[Level],
+        exchange_time: float | str | None,
+        receipt_time: int,
+        exchange_sequence: int | None = None,
+        checksum: int | str | None = None,
+        depth: int | None = None,
+    ) -> None:
+        state = self._accept(symbol)
+        if state is None:
+            return
+        try:
+            value = self._encode(
+                RawBook(
+                    exchange=self.exchange,
+                    symbol=symbol,
+                    epoch=self.epoch,
+                    sequence=state.book_sequence + 1,
+                    receipt_time=receipt_time,
+                    snapshot=snapshot,
+                    bids=bids,
+                    asks=asks,
+                    exchange_time=exchange_time,
+                    exchange_sequence=exchange_sequence,
+                    checksum=checksum,
+                    depth=depth,
+                )
+            )
+            self._send(self.book_topic, state.partition, state.key, value)
+        except Exception as error:
+            self._fail(symbol, error)
+            return
+        state.book_sequence += 1
+        state.last_sent = receipt_time
+        if snapshot:
+            state.synced = True
+        self._count(receipt_time)
+
+    def trade(
+        self,
+        symbol: str,
+        *,
+        side: str,
+        price: str,
+        size: str,
+        trade_id: str | None,
+        order_type: str | None,
+        exchange_time: float | str | None,
+        receipt_time: int,
+    ) -> None:
+        state = self._accept(symbol)
+        if state is None:
+            return
+        try:
+            value = self._encode(
+                RawTrade(
+                    exchange=self.exchange,
+                    symbol=symbol,
+                    epoch=self.epoch,
+                    sequence=state.trade_sequence + 1,
+                    receipt_time=receipt_time,
+                    side=side,
+                    price=price,
+                    size=size,
+                    trade_id=trade_id,
+                    order_type=order_type,
+                    exchange_time=exchange_time,
+                )
+            )
+            self._send(self.trade_topic, state.partition, state.key, value)
+        except Exception as error:
+            self._fail(symbol, error)
+            return
+        state.trade_sequence += 1
+        self._count(receipt_time)
+
+    def alive(self, receipt_time: int) -> None:
+        self.last_alive = receipt_time
+
+    def unavailable(self, symbol: str, reason: str) -> None:
+        state = self._accept(symbol)
+        if state is None:
+            return
+        state.unavailable = reason
+        self._send_down(symbol, state, reason)
+
+    def down(self, reason: str) -> bool:
+        """End the epoch: a `down` record for every symbol, at once.
+
+        False if a record couldn't be sent (Kafka is away): call `repeat_down` until it says True."""
+        self._open = False
+        return self.repeat_down(reason)
+
+    def repeat_down(self, reason: str) -> bool:
+        sent = [self._send_down(symbol, state, reason) for symbol, state in self._symbols.items()]
+        return all(sent)
+
+    def heartbeat(self, interval_ns: int) -> None:
+        """A heartbeat for each book that had no record for `interval_ns`, if the connection shows life."""
+        now = self._clock()
+        if not self._open or self.failure or now - self.last_alive > 2 * interval_ns:
+            return
+        for symbol, state in self._symbols.items():
+            if state.synced and now - state.last_sent >= interval_ns:
+                record = RawHeartbeat(
+                    exchange=self.exchange,
+                    symbol=symbol,
+                    epoch=self.epoch,
+                    sequence=state.book_sequence,
+                    receipt_time=now,
+                )
+                try:
+                    self._send(self.book_topic, state.partition, state.key, self._encode(record))
+                except Exception as error:
+                    self._fail(symbol, error)
+                    return
+                state.last_sent = now
+
+    def _accept(self, symbol: str) -> _Symbol | None:
+        if not self._open or self.failure:
+            return None
+        state = self._symbols.get(symbol)
+        if state is None:
+            self.ignored += 1
+        return state
+
+    def _send_down(self, symbol: str, state: _Symbol, reason: str) -> bool:
+        record = RawDown(
+            exchange=self.exchange,
+            symbol=symbol,
+            epoch=self.epoch,
+            sequence=state.book_sequence,
+            receipt_time=self._clock(),
+            reason=reason,
+        )
+        try:
+            self._send(self.book_topic, state.partition, state.key, self._encode(record))
+        except Exception as error:
+            logger.warning("%s %s: the down record has to wait: %r", self.exchange, symbol, error)
+            return False
+        state.last_sent = record.receipt_time
+        return True
+
+    def _count(self, receipt_time: int) -> None:
+        self.messages += 1
+        self.last_message_time = receipt_time
+        self.last_alive = receipt_time
+
+    def _fail(self, symbol: str, error: Exception) -> None:
+        self.errors += 1
+        if isinstance(error, BufferError):
+            self.failure = f"Kafka takes no more records: {error}"
+        else:
+            self.failure = f"{symbol}: {error!r}"
+            logger.error("%s %s: a record couldn't be published", self.exchange, symbol, exc_info=error)
+        self.failed.set()
