@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from aiohttp import WSMsgType, web
+
+from tradeflow.messages import Raw
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FeedServer:
-    """`rest`: path -> JSON object or handler.  Each WebSocket is kept in `sockets`; `on_message` answers frames."""
+    """rest: path -> JSON object or handler; on_open and on_message answer on each WebSocket."""
 
     def __init__(
         self,
@@ -93,7 +96,7 @@ class FeedServer:
 
 
 class Records:
-    """A Sink that keeps everything, and plain full-depth books made of it: side -> {price: size}, as strings."""
+    """A Sink that keeps everything; `books`: symbol -> ({bid: size}, {ask: size}), strings, at full depth."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str, dict[str, Any]]] = []
@@ -122,6 +125,22 @@ class Records:
 
     def of(self, kind: str, symbol: str | None = None) -> list[dict[str, Any]]:
         return [fields for k, s, fields in self.events if k == kind and symbol in (None, s)]
+
+
+class Sent:
+    """A publisher's `send` that keeps the records, decoded, and is full after `room` of them."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, int, bytes, Any]] = []
+        self.room = 10**9
+
+    def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        if len(self.records) >= self.room:
+            raise BufferError("67108864 bytes wait for Kafka")
+        self.records.append((topic, partition, key, msgspec.json.decode(value, type=Raw)))
+
+    def of(self, kind: type, symbol: str = "BTC-USDT") -> list[Any]:
+        return [r for *_, r in self.records if isinstance(r, kind) and r.symbol == symbol]
 
 
 async def until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from feed_server import FeedServer, Records, until
 
 from tradeflow.feeds import binance as module
 from tradeflow.feeds.binance import SnapshotBudget
@@ -14,8 +15,6 @@ from tradeflow.feeds.endpoints import _loaded
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.source import FeedError
 from tradeflow.settings import Settings
-
-from feed_server import FeedServer, Records, until
 
 INFO = {
     "symbols": [

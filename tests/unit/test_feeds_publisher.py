@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-import msgspec
 import pytest
+from feed_server import Sent
 
 from tradeflow.feeds.publisher import Publisher
-from tradeflow.messages import Raw, RawBook, RawDown, RawHeartbeat, RawTrade
+from tradeflow.messages import RawBook, RawDown, RawHeartbeat, RawTrade
 
 SECOND = 1_000_000_000
 PARTITIONS = {"BTC-USDT": 0, "ETH-USDT": 3}
-
-
-class Kafka:
-    """A sender with room for `room` records."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, int, bytes, Any]] = []
-        self.room = 10**9
-
-    def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
-        if len(self.records) >= self.room:
-            raise BufferError("67108864 bytes wait for Kafka")
-        self.records.append((topic, partition, key, msgspec.json.decode(value, type=Raw)))
-
-    def of(self, kind: type, symbol: str = "BTC-USDT") -> list[Any]:
-        return [r for *_, r in self.records if isinstance(r, kind) and r.symbol == symbol]
 
 
 class Clock:
@@ -40,7 +23,7 @@ class Clock:
 
 @pytest.fixture
 def kafka():
-    return Kafka()
+    return Sent()
 
 
 @pytest.fixture

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
-from feed_server import until
+from feed_server import Sent, until
 
 from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.source import GapError, Sink, Source
 from tradeflow.feeds.supervisor import LONGEST_DELAY, Supervisor, backoff
 from tradeflow.messages import RawBook, RawDown, RawHeartbeat
-from test_feeds_publisher import Kafka
+
+SYMBOLS = ("BTC-USDT", "ETH-USDT")
 
 Script = Callable[[Sink, int], Awaitable[None]]
 
@@ -22,9 +24,9 @@ class Scripted(Source):
     """Each connection runs the script with its number, from 1."""
 
     exchange = "binance"
-    symbols = ["BTC-USDT", "ETH-USDT"]
 
     def __init__(self, script: Script) -> None:
+        self.symbols = list(SYMBOLS)
         self.script = script
         self.started: list[float] = []
         self.running = 0
@@ -40,7 +42,7 @@ class Scripted(Source):
 
 
 def snapshots(sink: Sink) -> None:
-    for symbol in Scripted.symbols:
+    for symbol in SYMBOLS:
         sink.book(
             symbol,
             snapshot=True,
@@ -60,7 +62,7 @@ async def healthy(sink: Sink, _: int) -> None:
 
 class Trial:
     def __init__(self, script: Script, **options: float) -> None:
-        self.kafka = Kafka()
+        self.kafka = Sent()
         self.claims = 0
         self.source = Scripted(script)
         self.publisher = Publisher("binance", {"BTC-USDT": 0, "ETH-USDT": 1}, self.kafka.send)
@@ -94,7 +96,7 @@ async def test_each_connection_has_an_epoch_of_its_own_and_ends_with_down():
     async with Trial(script) as trial:
         await until(lambda: trial.supervisor.status()["state"] == "live" and trial.claims == 3)
         assert trial.reasons() == ["the exchange closed the connection", "ConnectionResetError: peer reset"]
-        for symbol in Scripted.symbols:
+        for symbol in SYMBOLS:
             kinds = [(type(r), r.epoch, r.sequence) for *_, r in trial.kafka.records if r.symbol == symbol]
             assert kinds[:5] == [
                 (RawBook, 10, 0),
@@ -140,7 +142,7 @@ async def test_an_exchange_that_closes_at_once_is_not_hammered():
         await asyncio.sleep(1.5)
     starts = trial.source.started
     assert 4 <= len(starts) <= 7, "0.05 … 0.1, 0.1 … 0.2, 0.2 … 0.4, 0.4 … 0.8 s apart"
-    assert all(b - a < 5 for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a < 5 for a, b in pairwise(starts))
 
 
 async def test_a_connection_without_any_sign_of_life_is_restarted():
@@ -159,10 +161,10 @@ async def test_a_connection_without_any_sign_of_life_is_restarted():
 async def test_quiet_books_have_heartbeats_with_their_last_sequence():
     async with Trial(healthy, heartbeat_interval=0.1) as trial:
         await until(lambda: len(trial.kafka.of(RawHeartbeat)) >= 5)
-        for symbol in Scripted.symbols:
+        for symbol in SYMBOLS:
             beats = trial.kafka.of(RawHeartbeat, symbol)
             assert {(beat.epoch, beat.sequence) for beat in beats} == {(10, 0)}
-            gaps = [b.receipt_time - a.receipt_time for a, b in zip(beats, beats[1:], strict=False)]
+            gaps = [b.receipt_time - a.receipt_time for a, b in pairwise(beats)]
             assert all(gap >= 1e8 for gap in gaps)
 
 

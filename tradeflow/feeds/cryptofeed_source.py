@@ -37,7 +37,7 @@ class CryptofeedSource(Source):
 
     depth: int | None = None
     """Where the exchange cuts the book silently."""
-    quiet_seconds: float = 60.0
+    quiet_seconds: float = 15.0
     """A connection without any frame for so long has lost its subscriptions, even if it answers pings."""
 
     def __init__(
