@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from tradeflow.kafka.errors import BrokerFailed, DataDirUnusable, DiskFull, KafkaError, PortTaken
 from tradeflow.kafka.jars import VERSION, Progress, default_cache_dir, fetch_jars
@@ -57,6 +58,7 @@ class Kafka:
         self._jvm: list[str] = []
         self._class_path = ""
         self._archive, self._new_archive = Path(), Path()
+        self._lock: IO[str] | None = None
         self._log_start = 0  # where in its log the last start begins
 
     @property
@@ -110,6 +112,8 @@ class Kafka:
             if self._new_archive.is_file():
                 self._new_archive.replace(self._archive)
             self._guard = None
+        if self._lock:
+            self._lock.close()
         if self._temporary and self.data_dir != Path():
             shutil.rmtree(self.data_dir, ignore_errors=True)
             self.data_dir = Path()
@@ -145,7 +149,13 @@ class Kafka:
             free = shutil.disk_usage(self.data_dir).free
             if free < ROOM:
                 raise DiskFull(self.data_dir, free, ROOM)
+            self._lock = (self.data_dir / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (self.data_dir / "log4j2.properties").write_text(LOGGING)
+        except (
+            BlockingIOError
+        ):  # Kafka's own lock comes too late: the second one's controller has written by then
+            raise DataDirUnusable(self.data_dir, "another Kafka is using it") from None
         except OSError as error:
             raise DataDirUnusable(self.data_dir, error.strerror or str(error)) from error
         self._jvm = [
@@ -186,6 +196,7 @@ class Kafka:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                pass_fds=[self._lock.fileno()] if self._lock else [],  # locked as long as the broker may live
                 start_new_session=True,  # Ctrl-C is its owner's to handle
             )
         assert self._guard.stdout
@@ -222,8 +233,6 @@ class Kafka:
             return DiskFull(self.data_dir, shutil.disk_usage(self.data_dir).free, ROOM)
         if "Address already in use" in log:
             return PortTaken(self.port, port_holder(self.port))
-        if "Failed to acquire lock" in log:
-            return DataDirUnusable(self.data_dir, "another Kafka is using it")
         if "Permission denied" in log or "Read-only file system" in log:
             return DataDirUnusable(self.data_dir, "it can't be written")
         return BrokerFailed(what, self.log_file, log[-2000:])

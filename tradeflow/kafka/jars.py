@@ -39,8 +39,6 @@ def default_cache_dir() -> Path:
     """Where this system keeps a user's caches, e.g. ~/.cache/tradeflow."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "tradeflow"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "tradeflow"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tradeflow"
 
 
@@ -86,7 +84,7 @@ class _Download:
         except ImportError as error:
             raise KafkaError(f"{error}. The embedded Kafka needs: pip install 'tradeflow[kafka]'") from None
         repositories = {"configured": maven_url.rstrip("/")} if maven_url else None
-        self.maven = MavenContext(repo_cache=workspace, remote_repos=repositories, timeout=30)
+        self.maven = MavenContext(repo_cache=workspace, remote_repos=repositories, timeout=15)
         self.workspace, self.home = workspace, home
 
     def jar(self, path: str, sha256: str) -> None:

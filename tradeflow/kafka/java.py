@@ -46,7 +46,7 @@ def _start(path: Path) -> tuple[Java | None, str]:
     try:
         result = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
-        return None, str(error)
+        return None, getattr(error, "strerror", None) or str(error)
     match = re.search(r'version "((\d+)[^"]*)"', result.stderr)
     if result.returncode or not match:
         return None, f"exit status {result.returncode}, {result.stderr.strip()[:200]!r}"
