@@ -38,6 +38,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
         description="Kafka bootstrap servers, host:port, comma separated.",
     )
+    replication_factor: int = Field(1, ge=1, description="Copies of each topic that tradeflow makes; 3 on a cluster.")
     exchanges: CommaList = Field(
         list(EXCHANGES), validation_alias="EXCHANGES", description="Exchanges to run feeds for, comma separated."
     )

@@ -1,0 +1,90 @@
+"""Parts of faust-streaming and aiokafka that are overridden or used though they are not public.
+
+The versions are pinned; an upgrade that changes one of these has to fail here, and not by losing data."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import typing
+
+import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
+from faust.app.base import App
+from faust.app.router import Router
+from faust.serializers.schemas import Schema
+from faust.stores import rocksdb
+from faust.tables.base import Collection
+from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.drivers import aiokafka as driver
+from faust.transport.utils import DefaultSchedulingStrategy
+from mode import Service
+
+SEAMS = [
+    (driver.Consumer, "getmany", ["timeout"]),
+    (driver.Consumer, "perform_seek", []),
+    (driver.Consumer, "ack", ["message"]),
+    (driver.Consumer, "_add_gap", ["tp", "offset_from", "offset_to"]),
+    (driver.Consumer, "on_partitions_assigned", ["assigned", "generation_id"]),
+    (driver.Consumer, "on_partitions_revoked", ["revoked"]),
+    (driver.Consumer, "_filter_tps_with_pending_acks", ["topics"]),
+    (driver.Consumer, "_commit_tps", ["tps", "start_new_transaction"]),
+    (driver.Consumer, "_commit_offsets", ["offsets", "start_new_transaction"]),
+    (driver.Consumer, "_commit", ["offsets"]),
+    (driver.Consumer, "_handle_attached", ["commit_offsets"]),
+    (driver.Consumer, "_should_commit", ["tp", "offset"]),
+    (driver.Consumer, "_is_changelog_tp", ["tp"]),
+    (driver.Consumer, "_to_message", ["tp", "record"]),
+    (driver.Consumer, "force_commit", ["topics", "start_new_transaction"]),
+    (DefaultSchedulingStrategy, "iterate", ["records"]),
+    (Schema, "loads_key", ["app", "message", "loads", "serializer"]),
+    (Schema, "loads_value", ["app", "message", "loads", "serializer"]),
+    (Collection, "apply_changelog_batch", ["batch"]),
+    (rocksdb.Store, "_db_for_partition", ["partition"]),
+    (rocksdb.Store, "set_persisted_offset", ["tp", "offset"]),
+    (App, "on_first_start", []),
+    (Router, "key_store", ["table_name", "key"]),
+    (Router, "table_metadata", ["table_name"]),
+    (Service, "crash", ["reason"]),
+    (MessageAccumulator, "add_batch", ["builder", "tp", "timeout"]),
+    (MessageBatch, "wait_drain", ["timeout"]),
+    (BatchBuilder, "append", ["timestamp", "key", "value", "headers"]),
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "parameters"), SEAMS, ids=lambda part: getattr(part, "__name__", str(part)))
+def test_signature(owner: type, name: str, parameters: list[str]) -> None:
+    found = list(inspect.signature(getattr(owner, name)).parameters)
+    assert found[:1] in (["self"], ["cls"]) or not found
+    assert found[1:] == parameters
+
+
+def test_versions_are_the_pinned_ones() -> None:
+    assert importlib.metadata.version("faust-streaming") == "0.15.3"
+    assert importlib.metadata.version("mode-streaming") == "0.7.1"
+    assert importlib.metadata.version("aiokafka") == "0.14.0"
+
+
+def test_every_commit_goes_through_commit_tps() -> None:
+    assert "self._commit_tps(" in inspect.getsource(BaseConsumer.force_commit)
+    assert "self.force_commit(" in inspect.getsource(BaseConsumer.commit)
+
+
+def test_resuming_clears_the_queues() -> None:
+    """Why records read before the flow resumes must be dropped and sought again (rule 5 of transport.py)."""
+    from mode.utils.queues import FlowControlEvent
+
+    assert "clear" in inspect.getsource(FlowControlEvent.resume)
+
+
+def test_composite_has_what_to_message_reads() -> None:
+    from tradeflow.transport import _Composite
+
+    source = inspect.getsource(driver.Consumer._to_message)
+    for field in _Composite._fields:
+        assert f"record.{field}" in source
+
+
+def test_consumer_state_that_is_read_exists() -> None:
+    hints = typing.get_type_hints(BaseConsumer)
+    assert {"_read_offset", "_committed_offset", "_unacked_messages", "_n_acked", "flow_active"} <= hints.keys()

@@ -1,0 +1,181 @@
+"""Live markets and their checkpoints in RocksDB-backed tables, atomic for each partition.
+
+A cut of a partition is many table records, and a crash can fall between any two of them.  So each key has two
+slots, `key#0` and `key#1`: a checkpoint writes the slot that the last complete one does not use, and the record
+`cut` of the partition, written last, says up to which offset the slots are complete.  A reader takes, of each
+key, the newest slot at or below that cut; an interrupted checkpoint is never seen.  Each value starts with its
+cut's offset (8 bytes, big endian), so a late write of a worker that lost the partition cannot replace a newer one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import faust
+from faust.types import TP
+
+from tradeflow.market import Market
+from tradeflow.outbox import Outbox, Sent
+from tradeflow.transport import Cut
+
+CUT_KEY = "cut"
+_HEADER = struct.Struct(">q")
+
+
+class StateTable(faust.Table):
+    """A table whose records carry their cut's offset; recovery keeps the newer of two."""
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        fresh: dict[tuple[int, bytes], Any] = {}
+        last: dict[TP, int] = {}
+        for event in batch:
+            message = event.message
+            last[message.tp] = message.offset
+            place = (message.partition, message.key)
+            known = fresh[place].message.value if place in fresh else self._stored(*place)
+            if message.value is None or known is None or _cut_of(message.value) >= _cut_of(known):
+                fresh[place] = event
+        super().apply_changelog_batch(fresh.values())
+        for tp, offset in last.items():
+            self.data.set_persisted_offset(tp, offset)
+
+    def _stored(self, partition: int, key: bytes) -> bytes | None:
+        value: bytes | None = self.data._db_for_partition(partition).get(key)  # type: ignore[attr-defined]
+        return value
+
+
+def _cut_of(value: bytes) -> int:
+    return int(_HEADER.unpack_from(value)[0])
+
+
+class _Slots:
+    """The two-slot records of one partition in several tables."""
+
+    def __init__(self, tables: Mapping[str, StateTable], marker: StateTable, partition: int) -> None:
+        self._tables = tables
+        self._marker = marker
+        self.partition = partition
+        self._newest: dict[tuple[str, str], int] = {}
+        stored = marker._stored(partition, CUT_KEY.encode())
+        self.cut = _cut_of(stored) if stored else -1
+
+    def read(self, table: str, key: str) -> bytes | None:
+        """The value of a key as of the cut; None if it had none."""
+        newest: bytes | None = None
+        for slot in (0, 1):
+            value = self._tables[table]._stored(self.partition, f"{key}#{slot}".encode())
+            if value and _cut_of(value) <= self.cut and (newest is None or _cut_of(value) > _cut_of(newest)):
+                newest = value
+                self._newest[table, key] = slot
+        return newest[_HEADER.size :] if newest else None
+
+    def records(self, cut: Cut) -> list[tuple[StateTable, bytes, bytes]]:
+        """(table, key, value) of each record to write, in the slots that the last cut does not use."""
+        header = _HEADER.pack(cut.offset)
+        found = []
+        for (table, key), value in cut.writes.items():
+            slot = 1 - self._newest.get((table, key), 1)
+            found.append((self._tables[table], f"{key}#{slot}".encode(), header + value))
+        return found
+
+    def completed(self, cut: Cut) -> None:
+        for place in cut.writes:
+            self._newest[place] = 1 - self._newest.get(place, 1)
+        self.cut = cut.offset
+
+
+class LiveMarket(NamedTuple):
+    market: Market
+    slots: _Slots
+
+
+class Markets:
+    """The live markets of the partitions that this worker owns, and their checkpoints.
+
+    `create(partition)` makes an empty Market; `topic` is the log that they apply; `tables` hold their state,
+    the first of them also the partition's cut."""
+
+    def __init__(
+        self, topic: str, tables: Mapping[str, StateTable], outbox: Outbox, create: Callable[[int], Market]
+    ) -> None:
+        self._topic = topic
+        self._tables = tables
+        self._marker = next(iter(tables.values()))
+        self._outbox = outbox
+        self._create = create
+        self._live: dict[int, LiveMarket] = {}
+        self._applied: dict[int, int] = {}
+        self.checkpoints = 0
+        self.checkpoint_seconds = 0.0
+        """How long the last checkpoint took until the broker had acknowledged it."""
+
+    def __getitem__(self, partition: int) -> Market:
+        """The live market of a partition, loaded from the tables if need be."""
+        live = self._live.get(partition)
+        if live is None:
+            slots = _Slots(self._tables, self._marker, partition)
+            live = self._live[partition] = LiveMarket(self._create(partition), slots)
+            live.market.restore(slots.read)
+        return live.market
+
+    def owned(self) -> dict[int, Market]:
+        return {partition: live.market for partition, live in self._live.items()}
+
+    def first_new(self, partition: int) -> int:
+        """Offset of the first record that is not part of the partition's state."""
+        self[partition]
+        return self._live[partition].slots.cut + 1
+
+    def applied(self, partition: int, offset: int) -> None:
+        """Everything up to `offset` is in the market, and what it caused is in the outbox."""
+        self._applied[partition] = offset
+
+    # -- transport.State
+
+    def holds(self, topic: str) -> bool:
+        return topic == self._topic
+
+    def take(self) -> list[Cut]:
+        cuts = []
+        for partition, offset in self._applied.items():
+            live = self._live[partition]
+            if offset > live.slots.cut:
+                cuts.append(Cut(TP(self._topic, partition), offset, live.market.take_dirty()))
+        self._applied.clear()
+        return cuts
+
+    async def save(self, cuts: Iterable[Cut]) -> None:
+        started = time.monotonic()
+        saved = [(cut, self._live[cut.tp.partition].slots) for cut in cuts]
+        await self._write([(slots.partition, record) for cut, slots in saved for record in slots.records(cut)])
+        for cut, slots in saved:
+            slots.completed(cut)
+        await self._write(
+            [(slots.partition, (self._marker, CUT_KEY.encode(), _HEADER.pack(cut.offset))) for cut, slots in saved]
+        )
+        self.checkpoints += 1
+        self.checkpoint_seconds = time.monotonic() - started
+
+    async def _write(self, records: list[tuple[int, tuple[StateTable, bytes, bytes]]]) -> None:
+        sent: dict[tuple[int, str], tuple[StateTable, asyncio.Future[Sent]]] = {}
+        futures: set[asyncio.Future[Sent]] = set()
+        for partition, (table, key, value) in records:
+            table.data._db_for_partition(partition).put(key, value)  # type: ignore[attr-defined]
+            future = self._outbox.append(table.changelog_topic.get_topic_name(), partition, key, value)
+            futures.add(future)
+            sent[partition, table.name] = (table, future)
+        if futures:
+            await asyncio.wait(futures)
+        if self._outbox.error is not None:
+            raise self._outbox.error
+        for (partition, _), (table, future) in sent.items():
+            tp = TP(table.changelog_topic.get_topic_name(), partition)
+            table.data.set_persisted_offset(tp, future.result().last_offset)
+
+    def reset(self) -> None:
+        self._live.clear()
+        self._applied.clear()

@@ -1,0 +1,111 @@
+"""Which worker runs which feed: the owner of partition i of `feed-assignments` runs feed i.
+
+A dead worker's feeds move with its partitions.  A claim in `feed-claims` (one partition) fences the former
+owner: its offset is the epoch of everything that the connection delivers, so the newer claim is the higher
+epoch.  An owner that sees a foreign claim above its own, made by a worker that woke up late, claims again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from mode import Service
+
+from tradeflow import topics
+from tradeflow.feeds.publisher import Publisher
+from tradeflow.feeds.registry import make_source
+from tradeflow.feeds.supervisor import Supervisor
+from tradeflow.messages import FeedClaim, ResyncRequest
+from tradeflow.outbox import Outbox
+from tradeflow.partitions import Feed, PartitionMaps
+from tradeflow.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Feeds(Service):
+    """Runs the feeds of the partitions that this worker owns; they keep running through a rebalance."""
+
+    def __init__(
+        self,
+        feeds: Mapping[int, Feed],
+        maps: PartitionMaps,
+        settings: Settings,
+        outbox: Outbox,
+        producer: Callable[[], Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.worker = uuid.uuid4().hex[:12]
+        self._feeds = feeds
+        self._maps = maps
+        self._settings = settings
+        self._outbox = outbox
+        self._producer = producer
+        self._running: dict[int, tuple[Supervisor, asyncio.Task[None]]] = {}
+
+    async def assign(self, partitions: set[int]) -> None:
+        """Run exactly the feeds of these partitions: stop what was lost, start what is new, keep the rest."""
+        lost = self._running.keys() - partitions
+        stopped = [self._running.pop(index) for index in lost]
+        for index in sorted(partitions & self._feeds.keys() - self._running.keys()):
+            self._running[index] = self._start(self._feeds[index])
+        for supervisor, _ in stopped:
+            await supervisor.stop()
+
+    async def on_stop(self) -> None:
+        await self.assign(set())
+
+    def resync(self, request: ResyncRequest) -> None:
+        if running := self._running.get(request.feed):
+            running[0].request_resync(request.symbol, request.reason, request.epoch)
+
+    def foreign_claim(self, epoch: int, claim: FeedClaim) -> None:
+        """A claim was read back from Kafka: one of another worker above ours means that readers drop our records."""
+        running = self._running.get(claim.feed)
+        if running is None or claim.worker == self.worker or epoch <= running[0].publisher.epoch:
+            return
+        log.warning(
+            "feed %d was claimed by worker %s (epoch %d): claiming it again", claim.feed, claim.worker, epoch
+        )
+        symbol = claim.symbols[0]
+        running[0].request_resync(symbol, f"claimed by another worker at epoch {epoch}")
+
+    def status(self) -> list[dict[str, Any]]:
+        return [
+            {"feed": index, "worker": self.worker, **supervisor.status()}
+            for index, (supervisor, _) in sorted(self._running.items())
+        ]
+
+    def _start(self, feed: Feed) -> tuple[Supervisor, asyncio.Task[None]]:
+        partition_map = self._maps.exchanges[feed.exchange]
+        partitions = {symbol: partition_map[symbol] for symbol in feed.symbols}
+        supervisor = Supervisor(
+            make_source(feed.exchange, list(feed.symbols), self._settings),
+            Publisher(feed.exchange, partitions, self._send),
+            lambda: self._claim(feed),
+            heartbeat_interval=self._settings.heartbeat_interval,
+        )
+        return supervisor, asyncio.create_task(supervisor.run(), name=f"feed-{feed.index}")
+
+    def _send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        self._outbox.append(topic, partition, key, value, bounded=True)
+
+    async def _claim(self, feed: Feed) -> int:
+        claim = FeedClaim(
+            feed=feed.index,
+            exchange=feed.exchange,
+            symbols=list(feed.symbols),
+            worker=self.worker,
+            time=time.time_ns(),
+        )
+        written = await self._producer().send_and_wait(
+            topics.FEED_CLAIMS, msgspec.json.encode(claim), key=str(feed.index).encode(), partition=0
+        )
+        return int(written.offset)

@@ -1,0 +1,145 @@
+"""`Tail`: what this worker knows of all partitions, read outside the consumer group.
+
+In a group each worker sees only its own partitions; lists, `/stream` and claims need them all.  The latest
+record of each book, the last orders and trades, and every claim are kept in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from mode import Service
+
+from tradeflow import topics
+from tradeflow.messages import DeadLetter, FeedClaim, Order, TopOfBook, Trade
+
+log = logging.getLogger(__name__)
+
+LOOKBACK_MS = 30_000
+"""How far back reading starts; the market agents publish every book again more often than that."""
+MAX_ORDERS = 10_000
+MAX_TRADES = 1_000
+"""Kept for each symbol."""
+
+
+class Tail(Service):
+    """Follows the compact output topics.  `on_claim(epoch, claim)` is called for every feed claim."""
+
+    def __init__(self, brokers: str, on_claim: Callable[[int, FeedClaim], None] | None = None) -> None:
+        super().__init__()
+        self._brokers = brokers
+        self._on_claim = on_claim
+        self._handlers: dict[str, Callable[[int, bytes], None]] = {
+            topics.TOP_OF_BOOK: self._top_of_book,
+            topics.TRADES: self._trade,
+            topics.ORDERS: self._order,
+            topics.DEAD_LETTERS: self._dead_letter,
+            topics.FEED_CLAIMS: self._claim,
+        }
+        self._decode_top = msgspec.json.Decoder(TopOfBook).decode
+        self._decode_trade = msgspec.json.Decoder(Trade).decode
+        self._decode_order = msgspec.json.Decoder(Order).decode
+        self._tops: dict[tuple[str, str], TopOfBook] = {}
+        self._trades: dict[str, deque[Trade]] = {}
+        self._last_trade: dict[tuple[str, str], tuple[int, int]] = {}
+        self._orders: dict[str, Order] = {}
+        self.conflicting_orders = 0
+        """Orders that came again under the same id with another content: must stay 0."""
+        self.dead_letters = 0
+        self.order_counts: dict[str, int] = {}
+
+    # -- what it knows
+
+    def tops(self) -> list[TopOfBook]:
+        return [self._tops[key] for key in sorted(self._tops)]
+
+    def top(self, exchange: str, symbol: str) -> TopOfBook | None:
+        return self._tops.get((exchange, symbol))
+
+    def trades(self, symbol: str, limit: int) -> list[Trade]:
+        """Newest first."""
+        return list(self._trades.get(symbol, ()))[-limit:][::-1]
+
+    def orders(self, limit: int) -> list[Order]:
+        """Newest first."""
+        return list(self._orders.values())[-limit:][::-1]
+
+    def order(self, order_id: str) -> Order | None:
+        return self._orders.get(order_id)
+
+    # -- reading
+
+    @Service.task
+    async def _follow(self) -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._brokers, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            await self._assign(consumer)
+            while not self.should_stop:
+                for partition, records in (await consumer.getmany(timeout_ms=500, max_records=2000)).items():
+                    handler = self._handlers[partition.topic]
+                    for record in records:
+                        try:
+                            handler(record.offset, record.value)
+                        except (msgspec.MsgspecError, TypeError) as error:
+                            log.warning("unusable record %s/%d@%d: %s", *partition, record.offset, error)
+                await asyncio.sleep(0)
+        finally:
+            await consumer.stop()
+
+    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
+        partitions = []
+        for topic in self._handlers:
+            found = await consumer._client._wait_on_metadata(topic)
+            partitions += [TopicPartition(topic, partition) for partition in found]
+        consumer.assign(partitions)
+        since = int(time.time() * 1000) - LOOKBACK_MS
+        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
+        ends = await consumer.end_offsets(partitions)
+        for partition in partitions:
+            found_start = starts.get(partition)
+            consumer.seek(partition, found_start.offset if found_start else ends[partition])
+
+    def _top_of_book(self, offset: int, value: bytes) -> None:
+        top = self._decode_top(value)
+        key = (top.exchange, top.symbol)
+        known = self._tops.get(key)
+        # A worker that lost the partition may still have sent an older one.
+        if known is None or (top.epoch, top.sequence, top.event_time) >= (
+            known.epoch,
+            known.sequence,
+            known.event_time,
+        ):
+            self._tops[key] = top
+
+    def _trade(self, offset: int, value: bytes) -> None:
+        trade = self._decode_trade(value)
+        number = (trade.epoch, trade.sequence)
+        if number > self._last_trade.get((trade.exchange, trade.symbol), (-1, -1)):  # else: sent again
+            self._last_trade[trade.exchange, trade.symbol] = number
+            self._trades.setdefault(trade.symbol, deque(maxlen=MAX_TRADES)).append(trade)
+
+    def _order(self, offset: int, value: bytes) -> None:
+        order = self._decode_order(value)
+        known = self._orders.get(order.order_id)
+        if known is not None:
+            self.conflicting_orders += known != order
+            return
+        self._orders[order.order_id] = order
+        self.order_counts[order.strategy] = self.order_counts.get(order.strategy, 0) + 1
+        if len(self._orders) > MAX_ORDERS:
+            del self._orders[next(iter(self._orders))]
+
+    def _dead_letter(self, offset: int, value: bytes) -> None:
+        msgspec.json.decode(value, type=DeadLetter)
+        self.dead_letters += 1
+
+    def _claim(self, offset: int, value: bytes) -> None:
+        if self._on_claim is not None:
+            self._on_claim(offset, msgspec.json.decode(value, type=FeedClaim))

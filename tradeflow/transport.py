@@ -1,0 +1,269 @@
+"""Our Kafka transport for Faust: runs of records, exact commits, checkpoints at commit.  Its rules:
+
+1. *Runs.*  What one fetch brought of a partition becomes one message of up to `MAX_RUN` records, decoded at
+   once.  One record when idle, hundreds under load: runs size themselves and add no latency.
+2. *Acks are tracked by message, in read order;* the longest acked prefix of a partition is committed.  Never by
+   offset: after a rebalance Faust also acks events that it skips, and a stale ack must not complete a re-read one.
+3. *The commit is the checkpoint, a consistent cut:* between two runs note what is applied and serialize what
+   changed; wait for the broker's acks of all outputs up to there; prove that we still own the partitions
+   (a fenced commit that moves nothing); write the state and await its acks; commit cut + 1.
+4. *A rebalance rewinds everything:* partitions are checkpointed before they are given up, and with every seek
+   all acks, cuts and live state are dropped and loaded again from the tables.
+5. *Nothing read too early survives:* Faust clears its queues when it resumes, so records fetched between
+   assignment and resumption would vanish; they are dropped here and sought again.
+
+faust-streaming is pinned exactly; `tests/unit/test_seams.py` asserts each part of it that is overridden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from faust.serializers.schemas import Schema
+from faust.transport.drivers import aiokafka as driver
+from faust.transport.utils import DefaultSchedulingStrategy
+from faust.types import TP, Message
+
+from tradeflow.outbox import Outbox
+
+MAX_RUN = 500
+"""Records a run at the most: bounds how long one run keeps the event loop."""
+
+
+class Cut(NamedTuple):
+    """A checkpoint of one partition's state: everything up to `offset` is applied, nothing beyond it."""
+
+    tp: TP
+    offset: int
+    writes: Mapping[tuple[str, str], bytes]
+    """(table, key) → value, what changed since the last cut."""
+
+
+class State(Protocol):
+    """What a consumer needs to know of the state that is checkpointed with its commits."""
+
+    def take(self) -> list[Cut]:
+        """A cut of every partition that moved; synchronous, so it falls between two runs."""
+
+    async def save(self, cuts: Iterable[Cut]) -> None:
+        """Make the cuts durable; returns when the broker has acknowledged them."""
+
+    def reset(self) -> None:
+        """Forget all live state: it is loaded again from the tables."""
+
+    def holds(self, topic: str) -> bool:
+        """True for topics whose committed offset is that of a cut."""
+
+
+class _Composite(NamedTuple):
+    """A run in the form that Faust's `Consumer._to_message` reads."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int | None
+    timestamp_type: int | None
+    headers: tuple[()]
+    key: None
+    value: list[Any]
+    checksum: None
+    serialized_key_size: int
+    serialized_value_size: int
+
+
+def _composites(records: list[Any]) -> list[_Composite]:
+    runs = []
+    for start in range(0, len(records), MAX_RUN):
+        chunk = records[start : start + MAX_RUN]
+        last = chunk[-1]
+        runs.append(
+            _Composite(
+                last.topic, last.partition, last.offset, last.timestamp, last.timestamp_type, (), None, chunk, None, 0, 0
+            )
+        )
+    return runs
+
+
+class RunScheduler(DefaultSchedulingStrategy):
+    """Round robin over topics and partitions, with runs instead of records for `run_topics`."""
+
+    def __init__(self, run_topics: Iterable[str] = ()) -> None:
+        self.run_topics = frozenset(run_topics)
+
+    def map_from_records(self, records: Mapping[TP, list[Any]]) -> Any:  # type: ignore[override]
+        runs = {tp: _composites(found) if tp.topic in self.run_topics else found for tp, found in records.items()}
+        return super().map_from_records(runs)
+
+
+class Run:
+    """Consecutive records of one partition.
+
+    `messages[i]` is the decoded value of `records[i]` (aiokafka's: offset, key, value …); `unusable` are the
+    records that could not be decoded, each with the reason.  `last_offset` covers both."""
+
+    __slots__ = ("last_offset", "messages", "partition", "records", "topic", "unusable")
+
+    def __init__(
+        self, message: Message, messages: list[Any], records: list[Any], unusable: list[tuple[Any, str]]
+    ) -> None:
+        self.topic = message.topic
+        self.partition = message.partition
+        self.last_offset = message.offset
+        self.messages = messages
+        self.records = records
+        self.unusable = unusable
+
+
+class RunSchema(Schema):
+    """Decodes a run at once into values of `type`; a bad record never costs its neighbors."""
+
+    def __init__(self, type: Any) -> None:
+        super().__init__(key_type=bytes, value_type=bytes, value_serializer="raw", key_serializer="raw")
+        self._decode_all = msgspec.json.Decoder(list[type]).decode
+        self._decode_one = msgspec.json.Decoder(type).decode
+
+    def loads_key(self, app: Any, message: Message, *, loads: Any = None, serializer: Any = None) -> None:
+        return None
+
+    def loads_value(self, app: Any, message: Message, *, loads: Any = None, serializer: Any = None) -> Run:
+        records: list[Any] = message.value  # type: ignore[assignment]
+        try:
+            messages = self._decode_all(b"[" + b",".join([record.value for record in records]) + b"]")
+            if len(messages) == len(records):
+                return Run(message, messages, records, [])
+        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+            pass  # one of them is bad, or a tombstone: find out which
+        return self._one_by_one(message, records)
+
+    def _one_by_one(self, message: Message, records: list[Any]) -> Run:
+        messages, usable, unusable = [], [], []
+        for record in records:
+            try:
+                messages.append(self._decode_one(record.value or b""))
+                usable.append(record)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                unusable.append((record, str(error)))
+        return Run(message, messages, usable, unusable)
+
+
+class Consumer(driver.Consumer):
+    """Commits the longest acked prefix, with a checkpoint of the state at the same cut."""
+
+    transport: Transport
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.scheduler = RunScheduler(self.transport.run_topics)
+        self._reading: defaultdict[TP, deque[Message]] = defaultdict(deque)
+        self._rewinds = 0
+        self._needs_seek = True
+        self._checkpoint_lock = asyncio.Lock()
+
+    # -- reading
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+        if self._needs_seek and not self.app.rebalancing and self.flow_active:
+            await self.perform_seek()
+            self._needs_seek = False
+        async for tp, message in super().getmany(timeout):
+            if (self.app.rebalancing or self._needs_seek) and not self._is_changelog_tp(tp):
+                continue  # rule 5
+            read = self._read_offset[tp]
+            if read is None or message.offset >= read:
+                self._reading[tp].append(message)
+            yield tp, message
+
+    async def perform_seek(self) -> None:
+        async with self._checkpoint_lock:  # a checkpoint in flight ends before its state is loaded again
+            await super().perform_seek()
+            self._rewinds += 1
+            self._reading.clear()
+            self.transport.state.reset()
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Holes in the offsets need no bookkeeping: messages are tracked, not offsets."""
+
+    def ack(self, message: Message) -> bool:
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        self._n_acked += 1
+        return True
+
+    # -- rebalancing
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._needs_seek = True
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        # super() drops the acks before any callback of the app runs: this is the last moment to commit.
+        await self.force_commit()
+        self._needs_seek = True
+        await super().on_partitions_revoked(revoked)
+
+    # -- committing
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:  # type: ignore[override]
+        return [tp for tp in self._reading if topics is None or tp in topics or tp.topic in topics]
+
+    def _acked_prefix(self, tp: TP) -> int | None:
+        """Offset of the last message of which all before it are acked too; forgets those."""
+        reading = self._reading[tp]
+        last = None
+        while reading and reading[0].acked:
+            last = reading.popleft().offset
+        return last
+
+    async def _commit_tps(self, tps: Iterable[TP], start_new_transaction: bool) -> bool:
+        async with self._checkpoint_lock:
+            if self._needs_seek:
+                return False  # between two assignments: what is applied now will be applied again
+            return await self._checkpoint(list(tps), start_new_transaction)
+
+    async def _checkpoint(self, tps: list[TP], start_new_transaction: bool) -> bool:
+        state, outbox, rewinds = self.transport.state, self.transport.outbox, self._rewinds
+        offsets: dict[TP, int] = {}
+        for tp in tps:
+            last = self._acked_prefix(tp)
+            if last is not None and not state.holds(tp.topic) and self._should_commit(tp, last + 1):
+                offsets[tp] = last + 1
+        cuts = state.take()
+        offsets.update({cut.tp: cut.offset + 1 for cut in cuts})
+        if not offsets:
+            return False
+        await self._handle_attached(offsets)
+        await outbox.settle()
+        if self._rewinds != rewinds:
+            return False
+        if cuts:
+            if not await self._still_owned(cuts) or self._rewinds != rewinds:
+                return False
+            await state.save(cuts)
+            if self._rewinds != rewinds:
+                return False
+        return await self._commit_offsets(offsets, start_new_transaction=start_new_transaction)
+
+    async def _still_owned(self, cuts: Iterable[Cut]) -> bool:
+        # A worker that was frozen beyond its session must not write state: the broker refuses this commit,
+        # which changes nothing, by the group's generation.
+        unmoved = {cut.tp: self._committed_offset[cut.tp] or 0 for cut in cuts}
+        return unmoved.keys() <= self.assignment() and await self._commit(unmoved)
+
+
+class Transport(driver.Transport):
+    """Faust's aiokafka transport with our consumer.  `run_topics` deliver runs; `state` is checkpointed."""
+
+    Consumer = Consumer
+
+    def __init__(self, url: Any, app: Any, *, outbox: Outbox, state: State, run_topics: Iterable[str]) -> None:
+        super().__init__(url, app)
+        self.outbox = outbox
+        self.state = state
+        self.run_topics = frozenset(run_topics)
+
