@@ -1,0 +1,205 @@
+"""What the simulated exchanges have in common: connections, subscriptions, and faults on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict, deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from typing import Any, ClassVar
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from tradeflow.simulator.market import Market, MarketBook, Update
+
+Frames = Iterable[tuple[Hashable, bytes]]
+"""(topic, frame): the frame goes to every connection that subscribed to the topic."""
+
+QUEUE_LIMIT = 50_000
+"""Frames that may wait for a slow or paused connection; beyond that it is cut, as exchanges do."""
+
+
+class Client:
+    """One WebSocket connection.  `send` only queues; one task writes."""
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
+        self.topics: set[Hashable] = set()
+        self._socket = socket
+        self._transport = transport
+        self._queue: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+
+    def send(self, frame: bytes, *, lost: bool = False) -> None:
+        """Queue an encoded frame; a lost one never leaves, as if the exchange had not sent it."""
+        if lost:
+            return
+        self._queue.append(frame)
+        self._wake.set()
+        if len(self._queue) > QUEUE_LIMIT:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection without a closing handshake."""
+        self._transport.abort()
+
+    async def write(self, running: asyncio.Event) -> None:
+        """Send what is queued, for ever, whenever `running` is set."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self._wake.wait()
+                await running.wait()
+                self._wake.clear()
+                while self._queue and running.is_set():
+                    await self._socket.send_frame(self._queue.popleft(), WSMsgType.TEXT)
+                if self._queue:
+                    self._wake.set()
+
+
+class Venue(ABC):
+    """One simulated exchange on paths under `/<name>`."""
+
+    name: ClassVar[str]
+
+    def __init__(self, market: Market) -> None:
+        self.books: dict[str, MarketBook] = {
+            book.instrument.name: book
+            for book in market.books.values()
+            if book.instrument.exchange == self.name
+        }
+        self.clients: set[Client] = set()
+        self.counts: Counter[str] = Counter()
+        self._subscribers: defaultdict[Hashable, set[Client]] = defaultdict(set)
+        self._running = asyncio.Event()
+        self._running.set()
+        self._refusing = False
+        self._skips: Counter[str] = Counter()
+
+    # --- what each exchange fills in ----------------------------------------------------------------------
+
+    @abstractmethod
+    def endpoints(self, http: str, ws: str) -> dict[str, str]:
+        """Environment name -> URL, given the two base URLs."""
+
+    @abstractmethod
+    def routes(self) -> list[web.RouteDef]: ...
+
+    @abstractmethod
+    def received(self, client: Client, message: Any) -> None:
+        """A decoded JSON message (or its text, where it isn't JSON)."""
+
+    @abstractmethod
+    def book_frames(self, update: Update) -> Frames: ...
+
+    @abstractmethod
+    def trade_frames(self, update: Update) -> Frames: ...
+
+    def opened(self, client: Client, request: web.Request) -> None:  # noqa: B027
+        """A connection stands; by default nothing is sent."""
+
+    def beat(self, now: int) -> None:  # noqa: B027
+        """A second has passed; by default nothing is sent."""
+
+    def new_client(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> Client:
+        return Client(socket, transport)
+
+    # --- the market's side --------------------------------------------------------------------------------
+
+    def publish(self, update: Update) -> None:
+        """Send an update of one of this exchange's books to whoever subscribed to it."""
+        symbol = update.book.instrument.symbol
+        self.counts["updates"] += 1
+        self.counts["trades"] += len(update.trades)
+        if update.trades:
+            self._broadcast(self.trade_frames(update))
+        lost = self._skips[symbol] > 0
+        self._skips[symbol] -= lost
+        self._broadcast(self.book_frames(update), lost=lost)
+
+    def _broadcast(self, frames: Frames, *, lost: bool = False) -> None:
+        for topic, frame in frames:
+            for client in self._subscribers[topic]:
+                self.counts["frames"] += 1
+                client.send(frame, lost=lost)
+
+    def has_subscribers(self, topic: Hashable) -> bool:
+        return bool(self._subscribers.get(topic))
+
+    def subscribe(self, client: Client, topic: Hashable) -> None:
+        client.topics.add(topic)
+        self._subscribers[topic].add(client)
+
+    def unsubscribe(self, client: Client, topic: Hashable) -> None:
+        client.topics.discard(topic)
+        self._subscribers[topic].discard(client)
+
+    # --- faults on demand ---------------------------------------------------------------------------------
+
+    def drop(self) -> None:
+        """Cut every connection, without a closing handshake."""
+        for client in list(self.clients):
+            client.abort()
+
+    def refuse(self) -> None:
+        """Answer every new request and connection with 503 until `accept`."""
+        self._refusing = True
+
+    def accept(self) -> None:
+        self._refusing = False
+
+    def pause(self) -> None:
+        """Fall silent: connections stay, what should be sent waits for `resume`."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        self._running.set()
+
+    def skip(self, symbol: str) -> None:
+        """Lose the next book frame of a canonical symbol: a gap.  Raises KeyError for a symbol not listed."""
+        if symbol not in {book.instrument.symbol for book in self.books.values()}:
+            raise KeyError(symbol)
+        self._skips[symbol] += 1
+
+    # --- connections --------------------------------------------------------------------------------------
+
+    def guard(
+        self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The handler, but 503 while the exchange refuses."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if self._refusing:
+                raise web.HTTPServiceUnavailable(text=f"{self.name} refuses connections")
+            return await handler(request)
+
+        return guarded
+
+    async def websocket(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection until it ends."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        transport = request.transport
+        if not isinstance(transport, asyncio.Transport):
+            return socket
+        client = self.new_client(socket, transport)
+        self.clients.add(client)
+        writer = asyncio.create_task(client.write(self._running))
+        try:
+            self.opened(client, request)
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    self.received(client, _decoded(message.data))
+        finally:
+            self.clients.discard(client)
+            for topic in list(client.topics):
+                self.unsubscribe(client, topic)
+            writer.cancel()
+        return socket
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
