@@ -244,14 +244,18 @@ class OrderBook:
         value = msgspec.json.encode(row)
         return zlib.compress(value, 1) if len(value) > _COMPRESS_BEYOND else value
 
-    @classmethod
-    def decode(cls, value: bytes) -> OrderBook:
-        """Raises msgspec.DecodeError or zlib.error for bytes that encode() didn't make."""
+    def load(self, value: bytes) -> None:
+        """Become what encode() wrote.  Raises msgspec.DecodeError or zlib.error for other bytes."""
         row = _row_decoder.decode(value if value[:1] == b"{" else zlib.decompress(value))
-        self = cls(row.exchange, row.symbol)
-        for name in _Row.__struct_fields__[2:-2]:
+        for name in _Row.__struct_fields__[:-2]:
             setattr(self, name, getattr(row, name))
         self.book.replace(row.bids.items(), row.asks.items())
+
+    @classmethod
+    def decode(cls, value: bytes) -> OrderBook:
+        """The book that encode() wrote.  Raises msgspec.DecodeError or zlib.error for other bytes."""
+        self = cls("", "")
+        self.load(value)
         return self
 
 

@@ -1,0 +1,259 @@
+"""`Market`: one partition's log of events, applied in order: books, trades, strategies, what is published.
+
+Everything here is a function of the log.  No clock, no I/O: event time is the largest receipt time seen, so
+the same events give the same bytes, however often they are replayed and wherever a checkpoint cuts them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tables.order_books import Effect, OrderBook
+from tradeflow.market.changes import BookChange
+from tradeflow.market.run import Run
+from tradeflow.market.runs import Runs
+from tradeflow.market.served import Output, ServedBook
+from tradeflow.market.trades import TradeTape
+from tradeflow.messages import (
+    BookRecord,
+    Clock,
+    Delta,
+    Down,
+    MarketEvent,
+    Order,
+    ResyncRequest,
+    Snapshot,
+    Trade,
+)
+from tradeflow.strategies.strategy import Strategy
+from tradeflow.strategies.views import BookView
+
+SECOND = 1_000_000_000
+REFRESH = 5 * SECOND
+"""Event time after which the top of every book is published again, for readers that have just started."""
+RESYNC_EVERY = 5 * SECOND
+"""Least event time between two resync requests for one book."""
+
+_MARKET_KEY = "market"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Market:
+    """The books, strategies and outputs of one partition of `market-events`.
+
+    `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `depth`: levels a
+    side in `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change
+    of its state).  `silence_ns`: after so long without a sign of life a live book is stale.  `want_changes`:
+    collect BookChanges."""
+
+    def __init__(
+        self,
+        partition: int,
+        books: Sequence[tuple[str, str]],
+        strategies: Sequence[Strategy] = (),
+        *,
+        depth: int = 20,
+        silence_ns: int = 5 * SECOND,
+        normalized_per_second: float = 10.0,
+        want_changes: bool = False,
+    ) -> None:
+        self.partition = partition
+        self.event_time = 0
+        self.want_changes = want_changes
+        self._silence = silence_ns
+        self._refreshed = 0
+        self._ignored = 0
+        interval = round(SECOND / normalized_per_second)
+        self._served = {place: ServedBook(*place, depth, interval) for place in sorted(books)}
+        self.books: dict[tuple[str, str], OrderBook] = {
+            place: one.book for place, one in self._served.items()
+        }
+        views: dict[str, dict[str, BookView]] = {}
+        for (exchange, symbol), served in self._served.items():
+            views.setdefault(symbol, {})[exchange] = served.view
+        self._runs = Runs(strategies, views)
+        self._outputs: list[Output] = []
+        self._resyncs: list[ResyncRequest] = []
+        self._changes: list[BookChange] = []
+
+    def apply(self, event: MarketEvent, offset: int) -> None:
+        """The next event of the log.
+
+        Never raises for what is in it: a bad book is marked, a strategy that raises is halted alone."""
+        if event.receipt_time > self.event_time:
+            if event.receipt_time >= self._runs.timers.due:
+                self._send(self._runs.advance(self.event_time, event.receipt_time))
+            self.event_time = event.receipt_time
+        if isinstance(event, Clock):
+            self._clock()
+            return
+        served = self._served.get((event.exchange, event.symbol))
+        if served is None:
+            self._ignored += 1
+        elif isinstance(event, Trade):
+            self._trade(served, event)
+        else:
+            self._book(served, event, offset)
+
+    def take_outputs(self) -> list[Output]:
+        """What has to be sent since the last call, in order."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def take_resyncs(self) -> list[ResyncRequest]:
+        """Requests for feeds since the last call; `feed` is -1, for a market doesn't know the feeds."""
+        resyncs, self._resyncs = self._resyncs, []
+        return resyncs
+
+    def take_changes(self) -> list[BookChange]:
+        """For plain agents, since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every strategy on every symbol (or group), with its state and halt."""
+        return self._runs.all
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Since this process took the partition, JSON-able."""
+        totals: dict[str, Any] = {name: Counter() for name in ("snapshots", "deltas", "trades")}
+        totals |= {"duplicates": 0, "gaps": 0, "ignored": self._ignored}
+        for (exchange, _), served in self._served.items():
+            for name in ("snapshots", "deltas", "trades"):
+                totals[name][exchange] += getattr(served.counts, name)
+            totals["duplicates"] += served.counts.duplicates
+            totals["gaps"] += served.counts.gaps
+        orders = Counter[str]()
+        for run in self.runs:
+            orders[run.strategy.name] += run.orders
+        halted = [
+            {"strategy": run.strategy.name, "symbols": run.symbols, "reason": run.halted}
+            for run in self.runs
+            if run.halted
+        ]
+        return totals | {"orders": orders, "halted": halted}
+
+    # --- events ---
+
+    def _book(self, served: ServedBook, event: BookRecord, offset: int) -> None:
+        book, now = served.book, self.event_time
+        state, reason = book.state, book.reason
+        if isinstance(event, Delta):
+            effect = book.delta(event, now)
+            served.counts.deltas += effect is Effect.APPLIED
+        elif isinstance(event, Snapshot):
+            effect = book.snapshot(event, now)
+            served.counts.snapshots += effect is Effect.APPLIED
+        elif isinstance(event, Down):
+            effect = book.down(event, event.reason, now)
+        else:
+            effect = book.heartbeat(event, now)
+        if effect is Effect.DUPLICATE:
+            served.counts.duplicates += 1
+            return
+        served.dirty = True
+        served.counts.gaps += effect is Effect.GAP
+        changed = book.state != state or book.reason != reason
+        if effect is Effect.APPLIED:
+            book.offset = offset
+        elif not changed:
+            if book.state == "broken":
+                self._ask_for_resync(served)
+            return
+        self._show(served, changed)
+        if effect is Effect.APPLIED and book.state == "live":
+            self._send(self._runs.on_book(event, served.view, now))
+
+    def _trade(self, served: ServedBook, event: Trade) -> None:
+        served.tape_dirty = True
+        if not served.tape.is_new(event):
+            served.counts.duplicates += 1
+            return
+        served.counts.trades += 1
+        self._outputs.append(Output("trades", served.key, _encode(event)))
+        self._send(self._runs.on_trade(event, self.event_time))
+
+    def _clock(self) -> None:
+        now = self.event_time
+        refresh = now - self._refreshed >= REFRESH
+        for served in self._served.values():
+            if served.book.silence(now, self._silence):
+                served.dirty = True
+                self._show(served, True)
+            elif refresh:
+                self._outputs.append(served.top(now))
+            served.publish_levels(now, False, self._outputs)
+            if served.book.state == "broken":
+                self._ask_for_resync(served)
+        if refresh:
+            self._refreshed = now
+
+    def _show(self, served: ServedBook, state_changed: bool) -> None:
+        served.publish(self.event_time, state_changed, self._outputs)
+        if self.want_changes:
+            self._changes.append(served.change(self.event_time))
+        if served.book.state == "broken":
+            self._ask_for_resync(served)
+
+    def _ask_for_resync(self, served: ServedBook) -> None:
+        book, now = served.book, self.event_time
+        if now - book.asked < RESYNC_EVERY:
+            return
+        book.asked, served.dirty = now, True
+        self._resyncs.append(
+            ResyncRequest(
+                feed=-1,
+                exchange=book.exchange,
+                symbol=book.symbol,
+                epoch=book.epoch,
+                reason=book.reason,
+                time=now,
+            )
+        )
+
+    def _send(self, orders: list[Order]) -> None:
+        self._outputs.extend(Output("orders", order.symbol.encode(), _encode(order)) for order in orders)
+
+    # --- checkpoint ---
+
+    def take_dirty(self) -> dict[tuple[str, str], bytes]:
+        """(table, key) → value of all that changed since the last call; to be called between two events.
+
+        With what was taken before it is the state as of the last event."""
+        found = {("strategy_states", _MARKET_KEY): _encode((self.event_time, self._refreshed))}
+        for served in self._served.values():
+            if served.dirty:
+                found["order_books", served.place] = served.book.encode()
+            if served.tape_dirty:
+                found["strategy_states", f"trades/{served.place}"] = served.tape.encode()
+            served.dirty = served.tape_dirty = False
+        for run in self.runs:
+            if run.dirty:
+                found["strategy_states", run.key] = run.encode()
+            run.dirty = False
+        return found
+
+    def restore(self, read: Callable[[str, str], bytes | None]) -> None:
+        """Continue from what take_dirty() gave; `read(table, key)` is None for what was never written."""
+        value = read("strategy_states", _MARKET_KEY)
+        if value is not None:
+            self.event_time, self._refreshed = msgspec.json.decode(value, type=tuple[int, int])
+            self._runs.timers.start(self.event_time)
+        for served in self._served.values():
+            value = read("order_books", served.place)
+            if value is not None:
+                served.load(value)
+            value = read("strategy_states", f"trades/{served.place}")
+            if value is not None:
+                served.tape = TradeTape.decode(value)
+        for run in self.runs:
+            value = read("strategy_states", run.key)
+            if value is not None:
+                run.restore(value)

@@ -1,0 +1,75 @@
+"""All runs of a partition: which handler an event concerns, in the order in which strategies were named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from tradeflow.market.run import Run
+from tradeflow.market.timers import Timers
+from tradeflow.messages import BookRecord, Cause, Order, Trade
+from tradeflow.strategies.strategy import Strategy, StrategyError
+from tradeflow.strategies.views import BookView, TradeView
+
+Handlers = dict[str, list[tuple[Run, Callable[..., Any]]]]
+
+
+class Runs:
+    """`books`: symbol → exchange → view, of every served book."""
+
+    def __init__(self, strategies: Sequence[Strategy], books: Mapping[str, Mapping[str, BookView]]) -> None:
+        self._books = MappingProxyType(
+            {symbol: MappingProxyType(dict(views)) for symbol, views in books.items()}
+        )
+        self.all = [run for strategy in strategies for run in self._of(strategy)]
+        self._on_book = self._handlers("on_book")
+        self._on_trade = self._handlers("on_trade")
+        self.timers = Timers(self.all)
+
+    def on_book(self, event: BookRecord, view: BookView, now: int) -> list[Order]:
+        """The orders that a change of a live book causes."""
+        handlers = self._on_book.get(event.symbol)
+        if not handlers:
+            return []
+        cause = Cause(kind="book", exchange=event.exchange, epoch=event.epoch, sequence=event.sequence)
+        return [order for run, on in handlers for order in run.handle(on, event.symbol, now, cause, view)]
+
+    def on_trade(self, event: Trade, now: int) -> list[Order]:
+        """The orders that a trade causes."""
+        handlers = self._on_trade.get(event.symbol)
+        if not handlers:
+            return []
+        cause = Cause(kind="trade", exchange=event.exchange, epoch=event.epoch, sequence=event.sequence)
+        view = TradeView(event)
+        return [order for run, on in handlers for order in run.handle(on, event.symbol, now, cause, view)]
+
+    def advance(self, before: int, after: int) -> list[Order]:
+        """The orders of the timers that fire while event time moves from `before` to `after`."""
+        orders = []
+        for time, run, name, handler in self.timers.advance(before, after):
+            cause = Cause(kind="timer", timer=name, time=time)
+            orders += run.handle(handler, run.symbols[0], time, cause)
+        return orders
+
+    def _of(self, strategy: Strategy) -> list[Run]:
+        if not strategy.symbols:
+            return [Run(strategy, (symbol,), self._books) for symbol in sorted(self._books)]
+        here = [symbol for symbol in strategy.symbols if symbol in self._books]
+        if len(here) == len(strategy.symbols):
+            return [Run(strategy, strategy.symbols, self._books)]
+        if here:
+            missing = ", ".join(sorted(set(strategy.symbols) - set(here)))
+            raise StrategyError(
+                f"{strategy.name}: {missing} is not served together with {', '.join(here)}; "
+                "correct its symbols, SYMBOLS or the partition map symbols.json"
+            )
+        return []
+
+    def _handlers(self, name: str) -> Handlers:
+        found: Handlers = {}
+        for run in self.all:
+            if run.strategy.handles(name):
+                for symbol in run.symbols:
+                    found.setdefault(symbol, []).append((run, getattr(run.strategy, name)))
+        return found

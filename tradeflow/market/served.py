@@ -1,0 +1,158 @@
+"""A book that a market serves: the book, its trades, and what is published of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from tables.order_books import OrderBook
+from tradeflow.market.changes import BookChange
+from tradeflow.market.trades import TradeTape
+from tradeflow.messages import Level, NormalizedBook, TopOfBook
+from tradeflow.strategies.views import BookView
+
+PUBLISHED_LEVELS = 20
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Output(NamedTuple):
+    """A record for the market's own partition of a topic."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+class Counts(msgspec.Struct):
+    """Since this process took the partition; not part of any checkpoint."""
+
+    snapshots: int = 0
+    deltas: int = 0
+    trades: int = 0
+    duplicates: int = 0
+    gaps: int = 0
+
+
+class ServedBook:
+    """`depth`: levels of `normalized-books`; `interval`: least event time (ns) between two of them."""
+
+    __slots__ = (
+        "_ask",
+        "_bid",
+        "_depth",
+        "_interval",
+        "_middle",
+        "book",
+        "counts",
+        "dirty",
+        "key",
+        "tape",
+        "tape_dirty",
+        "view",
+    )
+
+    def __init__(self, exchange: str, symbol: str, depth: int, interval: int) -> None:
+        self.key = symbol.encode()
+        self.book = OrderBook(exchange, symbol)
+        self.view = BookView(self.book)
+        self.tape = TradeTape()
+        self.dirty = self.tape_dirty = False
+        self.counts = Counts()
+        self._depth = depth
+        self._interval = interval
+        self._bid: Level | None = None
+        self._ask: Level | None = None
+        self._middle: tuple[str, str, str] | None = None
+
+    @property
+    def place(self) -> str:
+        """Its key in the tables."""
+        return f"{self.book.exchange}/{self.book.symbol}"
+
+    def load(self, value: bytes) -> None:
+        """Continue from a checkpoint: the top that was last published is that of the book."""
+        self.book.load(value)
+        self._bid, self._ask = self.book.book.best_bid, self.book.book.best_ask
+        self._middle = self.book.book.mid_and_spread()
+
+    def publish(self, now: int, state_changed: bool, outputs: list[Output]) -> None:
+        """After an event that touched the book: its top if that is another, its levels if they are due."""
+        order_book = self.book
+        book = order_book.book
+        bid, ask = book.best_bid, book.best_ask
+        if bid != self._bid or ask != self._ask or state_changed:
+            if bid is None or ask is None:
+                self._middle = None
+            elif self._bid is None or self._ask is None or bid[0] != self._bid[0] or ask[0] != self._ask[0]:
+                self._middle = book.mid_and_spread()
+            self._bid, self._ask = bid, ask
+            outputs.append(self.top(now))
+        order_book.pending = True
+        self.publish_levels(now, state_changed, outputs)
+
+    def publish_levels(self, now: int, at_once: bool, outputs: list[Output]) -> None:
+        """The levels, if they have changed since the last record and that is long enough ago."""
+        order_book = self.book
+        if order_book.pending and (at_once or now - order_book.published >= self._interval):
+            order_book.published, order_book.pending = now, False
+            self.dirty = True
+            outputs.append(self._levels(now))
+
+    def top(self, now: int) -> Output:
+        """Its record in `top-of-book`."""
+        book = self.book
+        bid, ask = self._bid, self._ask
+        mid, spread, percent = self._middle or (None, None, None)
+        record = TopOfBook(
+            exchange=book.exchange,
+            symbol=book.symbol,
+            state=book.state,
+            reason=book.reason,
+            epoch=book.epoch,
+            sequence=book.sequence,
+            exchange_sequence=book.exchange_sequence,
+            exchange_time=book.exchange_time,
+            event_time=now,
+            bid=bid,
+            ask=ask,
+            mid=mid,
+            spread=spread,
+            spread_pct=percent,
+        )
+        return Output("top-of-book", self.key, _encode(record))
+
+    def _levels(self, now: int) -> Output:
+        book = self.book
+        bids, asks = book.book.top(self._depth)
+        record = NormalizedBook(
+            exchange=book.exchange,
+            symbol=book.symbol,
+            state=book.state,
+            reason=book.reason,
+            epoch=book.epoch,
+            sequence=book.sequence,
+            exchange_sequence=book.exchange_sequence,
+            exchange_time=book.exchange_time,
+            event_time=now,
+            bids=bids,
+            asks=asks,
+        )
+        return Output("normalized-books", self.key, _encode(record))
+
+    def change(self, now: int) -> BookChange:
+        book = self.book
+        bids, asks = book.book.top(PUBLISHED_LEVELS)
+        return BookChange(
+            exchange=book.exchange,
+            symbol=book.symbol,
+            state=book.state,
+            bid=bids[0] if bids else None,
+            ask=asks[0] if asks else None,
+            bids=bids,
+            asks=asks,
+            epoch=book.epoch,
+            sequence=book.sequence,
+            event_time=now,
+        )

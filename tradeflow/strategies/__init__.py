@@ -1,0 +1,27 @@
+"""Strategies: what a user writes, what ships, and how to try one in a test."""
+
+from tradeflow.strategies.actions import Action, ActionError, buy, sell
+from tradeflow.strategies.loading import SHIPPED, load_strategies, load_strategy
+from tradeflow.strategies.strategy import Actions, Strategy, StrategyError, timer
+from tradeflow.strategies.trial import Trial, TrialError
+from tradeflow.strategies.views import BookView, Context, Quote, TradeView
+
+__all__ = [
+    "SHIPPED",
+    "Action",
+    "ActionError",
+    "Actions",
+    "BookView",
+    "Context",
+    "Quote",
+    "Strategy",
+    "StrategyError",
+    "TradeView",
+    "Trial",
+    "TrialError",
+    "buy",
+    "load_strategies",
+    "load_strategy",
+    "sell",
+    "timer",
+]

@@ -1,0 +1,176 @@
+"""What a strategy sees: books, trades and its context, read-only and exact.
+
+A view shows its book as of the event that is being handled.  Keep numbers, not views: later
+it shows a later book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from tables.order_books import OrderBook, State
+from tradeflow.messages import Side, Trade
+
+
+class Quote(NamedTuple):
+    """One price level."""
+
+    price: Decimal
+    size: Decimal
+
+
+class BookView:
+    """A book of one exchange and symbol.  Numbers become Decimal when asked for."""
+
+    __slots__ = ("_order_book", "exchange", "symbol")
+
+    def __init__(self, order_book: OrderBook) -> None:
+        self._order_book = order_book
+        self.exchange = order_book.exchange
+        self.symbol = order_book.symbol
+
+    @property
+    def state(self) -> State:
+        """syncing, live, stale or broken; act on a live book only."""
+        return self._order_book.state
+
+    @property
+    def reason(self) -> str:
+        """Why it isn't live."""
+        return self._order_book.reason
+
+    @property
+    def live(self) -> bool:
+        return self._order_book.state == "live"
+
+    @property
+    def epoch(self) -> int:
+        return self._order_book.epoch
+
+    @property
+    def sequence(self) -> int:
+        return self._order_book.sequence
+
+    @property
+    def exchange_time(self) -> int | None:
+        """Nanoseconds; None if the exchange did not say."""
+        return self._order_book.exchange_time
+
+    @property
+    def receipt_time(self) -> int:
+        """Nanoseconds, of the last record applied."""
+        return self._order_book.receipt_time
+
+    @property
+    def bid(self) -> Quote:
+        """The best bid.  A live book has one; raises LookupError where there is none."""
+        return self._quote(self._order_book.book.best_bid, "bids")
+
+    @property
+    def ask(self) -> Quote:
+        """The best ask.  A live book has one; raises LookupError where there is none."""
+        return self._quote(self._order_book.book.best_ask, "asks")
+
+    @property
+    def mid(self) -> Decimal:
+        """Halfway between bid and ask, exact."""
+        return self._middle(0)
+
+    @property
+    def spread(self) -> Decimal:
+        """Ask minus bid, exact."""
+        return self._middle(1)
+
+    def top(self, n: int) -> tuple[list[Quote], list[Quote]]:
+        """(bids, asks), at most `n` each, best first."""
+        bids, asks = self._order_book.book.top(n)
+        return [_exact(level) for level in bids], [_exact(level) for level in asks]
+
+    def __repr__(self) -> str:
+        return f"<{self.exchange} {self.symbol} {self.state} {self.epoch}:{self.sequence}>"
+
+    def _quote(self, level: tuple[str, str] | None, side: str) -> Quote:
+        if level is None:
+            raise LookupError(f"{self!r} has no {side}: check book.live first ({self.reason})")
+        return _exact(level)
+
+    def _middle(self, index: int) -> Decimal:
+        values = self._order_book.book.mid_and_spread()
+        if values is None:
+            raise LookupError(f"{self!r} has an empty side: check book.live first ({self.reason})")
+        return Decimal(values[index])
+
+
+class TradeView:
+    """A trade: `side` is the taker's."""
+
+    __slots__ = ("_trade",)
+
+    def __init__(self, trade: Trade) -> None:
+        self._trade = trade
+
+    @property
+    def exchange(self) -> str:
+        return self._trade.exchange
+
+    @property
+    def symbol(self) -> str:
+        return self._trade.symbol
+
+    @property
+    def side(self) -> Side:
+        return self._trade.side
+
+    @property
+    def price(self) -> Decimal:
+        return Decimal(self._trade.price)
+
+    @property
+    def size(self) -> Decimal:
+        return Decimal(self._trade.size)
+
+    @property
+    def trade_id(self) -> str | None:
+        return self._trade.trade_id
+
+    @property
+    def order_type(self) -> str | None:
+        return self._trade.order_type
+
+    @property
+    def exchange_time(self) -> int | None:
+        return self._trade.exchange_time
+
+    @property
+    def receipt_time(self) -> int:
+        return self._trade.receipt_time
+
+
+class Context:
+    """What a handler knows beside its event: one a run, the same object at every event."""
+
+    __slots__ = ("_books", "now", "state", "symbol")
+
+    def __init__(self, symbol: str, books: Mapping[str, Mapping[str, BookView]], state: Any) -> None:
+        self._books = books
+        self.symbol = symbol
+        """Of the event; in a timer of a strategy with `symbols`, the first of them."""
+        self.state: Any = state
+        """The strategy's own State, kept over restarts."""
+        self.now = 0
+        """Event time in nanoseconds: the largest receipt time seen in the partition."""
+
+    @property
+    def books(self) -> Mapping[str, BookView]:
+        """exchange → book of this symbol, whatever its state: check `.live`."""
+        return self._books[self.symbol]
+
+    def books_of(self, symbol: str) -> Mapping[str, BookView]:
+        """exchange → book of another of the strategy's `symbols`.  Raises KeyError for any other."""
+        return self._books[symbol]
+
+
+def _exact(level: tuple[str, str]) -> Quote:
+    return Quote(Decimal(level[0]), Decimal(level[1]))
