@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -104,6 +105,7 @@ class Records:
         self.last_alive = 0
 
     def book(self, symbol: str, **fields: Any) -> None:
+        fields = {"exchange_sequence": None, "checksum": None, "depth": None, **fields}
         self.events.append(("book", symbol, fields))
         if fields["snapshot"]:
             self.books[symbol] = ({}, {})
@@ -113,6 +115,11 @@ class Records:
                     side.pop(price, None)
                 else:
                     side[price] = size
+        if depth := fields["depth"]:
+            bids, asks = self.books[symbol]
+            for side, worst in ((bids, min), (asks, max)):
+                while len(side) > depth:
+                    del side[worst(side, key=Decimal)]
 
     def trade(self, symbol: str, **fields: Any) -> None:
         self.events.append(("trade", symbol, fields))

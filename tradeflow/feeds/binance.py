@@ -76,6 +76,8 @@ class BinanceFeed(Binance):  # type: ignore[misc]
     async def _snapshot(self, pair: str) -> None:
         await budget.take()
         try:
+            # Its receipt, like that of any frame, is before what follows from it.
+            self.receipt_time = time.time_ns()
             await super()._snapshot(pair)
         except aiohttp.ClientResponseError as error:
             if error.status in (418, 429):

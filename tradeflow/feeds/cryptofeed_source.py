@@ -53,22 +53,22 @@ class CryptofeedSource(Source):
         self.exchange = exchange
         self.symbols = symbols
         self.feed_class = adapt(feed_class, rest, ws)
-        self._receipt = 0
         self._last_frame = 0.0
 
     async def run(self, sink: Sink) -> None:
-        await load_instruments(self.feed_class)
+        await self._load_instruments()
         feed = self._make_feed(sink)
         try:
             async with asyncio.TaskGroup() as group:
-                ends = [group.create_task(self._connection(sink, *parts)) for parts in feed.connect()]
+                ends = [group.create_task(self._connection(feed, *parts)) for parts in feed.connect()]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 for task in ends:
                     task.cancel()
         finally:
-            await feed.http_conn.close()
-            # cryptofeed registers every connection there, which would keep each one's books for ever.
-            atexit.unregister(feed.http_conn.__del__)
+            await self._close(feed)
+
+    async def _load_instruments(self) -> None:
+        await load_instruments(self.feed_class)
 
     def _make_feed(self, sink: Sink) -> Feed:
         known = self.feed_class.symbol_mapping()
@@ -82,10 +82,10 @@ class CryptofeedSource(Source):
             )
 
         async def on_book(book: OrderBook, _: float) -> None:
-            self._on_book(sink, book)
+            self._on_book(feed, book)
 
         async def on_trade(trade: Trade, _: float) -> None:
-            self._on_trade(sink, trade)
+            self._on_trade(feed, trade)
 
         feed = self.feed_class(
             symbols=symbols,
@@ -94,33 +94,40 @@ class CryptofeedSource(Source):
             max_depth=0,
             config={"log": {"disabled": True}},
         )
+        feed.sink = sink
+        feed.receipt_time = 0
         feed.http_conn.conn = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=REST_TIMEOUT),
-            trust_env=not is_loopback(self.feed_class.rest_endpoints[0].address),
+            trust_env=not any(is_loopback(endpoint.address) for endpoint in self.feed_class.rest_endpoints),
         )
         return feed
 
+    async def _close(self, feed: Feed) -> None:
+        await feed.http_conn.close()
+        # cryptofeed registers every connection there, which would keep each one's books for ever.
+        atexit.unregister(feed.http_conn.__del__)
+
     async def _connection(
-        self, sink: Sink, conn: AsyncConnection, subscribe: Any, handler: Any, authenticate: Any
+        self, feed: Feed, conn: AsyncConnection, subscribe: Any, handler: Any, authenticate: Any
     ) -> None:
         try:
             async with conn.connect() as connection, asyncio.TaskGroup() as group:
                 self._last_frame = time.monotonic()
-                watch = group.create_task(self._watch(connection.conn, sink))
+                watch = group.create_task(self._watch(connection.conn, feed.sink))
                 await authenticate(connection)
                 await subscribe(connection)
                 async for message in connection.read():
-                    self._receipt = time.time_ns()
+                    feed.receipt_time = time.time_ns()
                     self._last_frame = time.monotonic()
-                    sink.alive(self._receipt)
-                    await self._handle(handler, message, connection)
+                    feed.sink.alive(feed.receipt_time)
+                    await self._handle(feed, handler, message, connection)
                 watch.cancel()
         finally:
             atexit.unregister(conn.__del__)
 
-    async def _handle(self, handler: Any, message: Any, connection: AsyncConnection) -> None:
+    async def _handle(self, feed: Feed, handler: Any, message: Any, connection: AsyncConnection) -> None:
         try:
-            await handler(message, connection, self._receipt / 1e9)
+            await handler(message, connection, feed.receipt_time / 1e9)
         except (FeedError, OSError, TimeoutError, aiohttp.ClientError):
             raise
         except Exception as error:
@@ -142,23 +149,22 @@ class CryptofeedSource(Source):
             if silence > self.quiet_seconds:
                 raise FeedError(f"no data for {silence:.0f} s, though the connection answers")
 
-    def _on_book(self, sink: Sink, book: OrderBook) -> None:
+    def _on_book(self, feed: Feed, book: OrderBook) -> None:
         delta = book.delta
-        sink.book(
+        feed.sink.book(
             book.symbol,
             snapshot=delta is None,
             bids=levels(book.book.bids.to_list() if delta is None else delta[BID]),
             asks=levels(book.book.asks.to_list() if delta is None else delta[ASK]),
             exchange_time=self._book_time(book),
-            # A snapshot may come from REST, outside any frame.
-            receipt_time=time.time_ns() if delta is None else self._receipt,
+            receipt_time=feed.receipt_time,
             exchange_sequence=book.sequence_number,
             checksum=book.checksum,
             depth=self.depth,
         )
 
-    def _on_trade(self, sink: Sink, trade: Trade) -> None:
-        sink.trade(
+    def _on_trade(self, feed: Feed, trade: Trade) -> None:
+        feed.sink.trade(
             trade.symbol,
             side=trade.side,
             price=exact(trade.price),
@@ -166,7 +172,7 @@ class CryptofeedSource(Source):
             trade_id=trade.id,
             order_type=trade.type,
             exchange_time=self._trade_time(trade),
-            receipt_time=self._receipt,
+            receipt_time=feed.receipt_time,
         )
 
     def _book_time(self, book: OrderBook) -> float | str | None:

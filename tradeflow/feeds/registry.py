@@ -7,12 +7,18 @@ from tradeflow.settings import Settings
 
 
 def make_source(exchange: str, symbols: list[str], settings: Settings) -> Source:
-    """A live source; its endpoints come from the settings.
+    """A live source of one connection; its endpoints come from the settings.
 
-    exchange: `binance`, …; symbols: canonical.  Raises ValueError for an exchange that nobody can serve."""
+    exchange: `binance`, `kraken`, … or any of cryptofeed's; symbols: canonical.  Raises ValueError for an
+    exchange that nobody can serve."""
     # Imported here: cryptofeed takes a second, which only workers that run feeds should pay.
     from tradeflow.feeds.binance import binance
+    from tradeflow.feeds.bitmex import bitmex
+    from tradeflow.feeds.coinbase import coinbase
+    from tradeflow.feeds.generic import generic
+    from tradeflow.feeds.kraken import kraken
 
-    if exchange == "binance":
-        return binance(symbols, settings)
-    raise ValueError(f"no feed for exchange {exchange!r}")
+    ours = {"binance": binance, "bitmex": bitmex, "coinbase": coinbase, "kraken": kraken}
+    if exchange in ours:
+        return ours[exchange](symbols, settings)
+    return generic(exchange, symbols, settings)

@@ -1,0 +1,204 @@
+"""Kraken, WebSocket v2: instruments, trades, and books whose checksum is verified on every message."""
+
+from __future__ import annotations
+
+import json
+import logging
+from decimal import Decimal
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from cryptofeed.connection import WebsocketEndpoint
+from cryptofeed.defines import L2_BOOK, TRADES
+from cryptofeed.feed import Feed
+from cryptofeed.symbols import Symbols
+
+from tables.book import Book
+from tradeflow.feeds.cryptofeed_source import CryptofeedSource, exact
+from tradeflow.feeds.source import FeedError, GapError, Sink
+from tradeflow.messages import Level
+from tradeflow.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+CHECKSUM_LEVELS = 10
+
+
+class Frame(msgspec.Struct):
+    """A channel's frame (channel, type, data) or the answer to a request (method, success, error)."""
+
+    channel: str = ""
+    type: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    method: str = ""
+    success: bool = True
+    error: str = ""
+    symbol: str = ""
+
+
+class Pair(msgspec.Struct):
+    symbol: str
+    price_precision: int
+    qty_precision: int
+
+
+class Instruments(msgspec.Struct):
+    pairs: list[Pair]
+
+
+class PriceLevel(msgspec.Struct):
+    """JSON numbers, decoded from their digits: no float in between."""
+
+    price: Decimal
+    qty: Decimal
+
+
+class BookData(msgspec.Struct):
+    symbol: str
+    checksum: int
+    bids: list[PriceLevel] = []
+    asks: list[PriceLevel] = []
+    timestamp: str | None = None
+
+
+class Match(msgspec.Struct):
+    symbol: str
+    side: str
+    price: Decimal
+    qty: Decimal
+    ord_type: str
+    trade_id: int
+    timestamp: str
+
+
+_frame = msgspec.json.Decoder(Frame)
+_instruments = msgspec.json.Decoder(Instruments)
+_books = msgspec.json.Decoder(list[BookData])
+_trades = msgspec.json.Decoder(list[Match])
+
+
+def checksum(bids: list[Level], asks: list[Level]) -> int:
+    """CRC32 of the best ten asks and bids, as Kraken defines it: each number's digits without the point and
+    without leading zeros.  Levels: best first, written with exactly the instrument's decimals."""
+    text = "".join(
+        number.replace(".", "").lstrip("0")
+        for side in (asks[:CHECKSUM_LEVELS], bids[:CHECKSUM_LEVELS])
+        for level in side
+        for number in level
+    )
+    return crc32(text.encode())
+
+
+class KrakenFeed(Feed):  # type: ignore[misc]
+    """cryptofeed knows only Kraken's first WebSocket API."""
+
+    id = "KRAKEN_V2"
+    websocket_endpoints = [WebsocketEndpoint("wss://ws.kraken.com/v2")]  # noqa: RUF012
+    rest_endpoints: list[Any] = []  # noqa: RUF012
+    websocket_channels = {L2_BOOK: "book", TRADES: "trade"}  # noqa: RUF012
+    request_limit = 10
+    depth: int
+    sink: Sink
+    receipt_time: int
+
+    async def subscribe(self, conn: Any) -> None:
+        """Instruments first: their decimals are part of the checksum; the rest follows them."""
+        self._books: dict[str, Book] = {}
+        self._pairs: dict[str, Pair] = {}
+        await conn.write(json.dumps({"method": "subscribe", "params": {"channel": "instrument"}}))
+
+    async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
+        frame = _frame.decode(msg)
+        if frame.channel == "book":
+            for data in _books.decode(frame.data):
+                self._on_book(data, is_snapshot=frame.type == "snapshot")
+        elif frame.channel == "trade":
+            for match in _trades.decode(frame.data):
+                self._on_trade(match)
+        elif frame.channel == "instrument":
+            await self._on_instruments(_instruments.decode(frame.data).pairs, conn)
+        elif frame.method and not frame.success:
+            raise FeedError(f"kraken refused to {frame.method} {frame.symbol}: {frame.error}")
+
+    async def _on_instruments(self, pairs: list[Pair], conn: Any) -> None:
+        wanted = {name for names in self.subscription.values() for name in names}
+        is_first = not self._pairs
+        self._pairs.update({pair.symbol: pair for pair in pairs if pair.symbol in wanted})
+        if not is_first:
+            return
+        for name in sorted(wanted - self._pairs.keys()):
+            symbol = self.exchange_symbol_to_std_symbol(name)
+            self.sink.unavailable(symbol, f"kraken doesn't list {symbol}")
+        if not self._pairs:
+            raise FeedError(f"kraken lists none of {', '.join(sorted(wanted))}: correct the partition map")
+        for channel in self.subscription:
+            params = {"channel": channel, "symbol": sorted(self._pairs), "snapshot": True}
+            if channel == "book":
+                params["depth"] = self.depth
+            await conn.write(json.dumps({"method": "subscribe", "params": params}))
+
+    def _on_book(self, data: BookData, *, is_snapshot: bool) -> None:
+        pair = self._pairs[data.symbol]
+        bids, asks = _levels(data.bids, pair), _levels(data.asks, pair)
+        if is_snapshot:
+            book = self._books[data.symbol] = Book(bids, asks)
+        else:
+            book = self._books[data.symbol]
+            book.update(bids, asks)
+            book.cut(self.depth)
+        if (ours := checksum(*book.top(CHECKSUM_LEVELS))) != data.checksum:
+            raise GapError(f"{data.symbol}: checksum {ours} where kraken says {data.checksum}")
+        self.sink.book(
+            self.exchange_symbol_to_std_symbol(data.symbol),
+            snapshot=is_snapshot,
+            bids=bids,
+            asks=asks,
+            exchange_time=data.timestamp,
+            receipt_time=self.receipt_time,
+            checksum=data.checksum,
+            depth=self.depth,
+        )
+
+    def _on_trade(self, match: Match) -> None:
+        self.sink.trade(
+            self.exchange_symbol_to_std_symbol(match.symbol),
+            side=match.side,
+            price=exact(match.price),
+            size=exact(match.qty),
+            trade_id=str(match.trade_id),
+            order_type=match.ord_type,
+            exchange_time=match.timestamp,
+            receipt_time=self.receipt_time,
+        )
+
+
+def _levels(levels: list[PriceLevel], pair: Pair) -> list[Level]:
+    return [
+        (_digits(level.price, pair.price_precision), _digits(level.qty, pair.qty_precision))
+        for level in levels
+    ]
+
+
+def _digits(number: Decimal, decimals: int) -> str:
+    """As sent, filled up with zeros where a JSON writer has dropped them."""
+    text = format(number, "f")
+    return text if len(text.partition(".")[2]) >= decimals else f"{number:.{decimals}f}"
+
+
+class KrakenSource(CryptofeedSource):
+    quiet_seconds = 5.0
+    """Kraken sends a heartbeat every second in which it sends nothing else."""
+
+    def __init__(self, symbols: list[str], *, depth: int, ws: str | None) -> None:
+        super().__init__("kraken", symbols, KrakenFeed, ws=ws)
+        self.depth = depth
+        self.feed_class.depth = depth
+
+    async def _load_instruments(self) -> None:
+        """Names follow from ours; whether Kraken lists them, its instrument channel tells."""
+        Symbols.set(self.feed_class.id, {symbol: symbol.replace("-", "/") for symbol in self.symbols}, {})
+
+
+def kraken(symbols: list[str], settings: Settings) -> KrakenSource:
+    return KrakenSource(symbols, depth=settings.kraken_depth, ws=settings.endpoint("kraken", "ws"))

@@ -1,0 +1,138 @@
+"""`RecordedSource`: frames recorded by cryptofeed, through the parser that a live source uses."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptofeed.feed import Feed
+from cryptofeed.symbols import Symbols
+from yapic import json as cryptofeed_json
+
+from tradeflow.feeds.cryptofeed_source import CryptofeedSource
+from tradeflow.feeds.source import FeedError, Sink, Source
+
+
+class RecordedFrame(NamedTuple):
+    time: float
+    """Seconds since the epoch, when the recorder received it."""
+    text: str
+
+
+class Recording:
+    """The files `<NAME>.0`, `<NAME>.http.*` and `<NAME>.ws.*` that cryptofeed's AsyncFileCallback wrote."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        """name: as in the file names, e.g. `BINANCE`.  Raises FileNotFoundError."""
+        self.head = directory / f"{name}.0"
+        self.rest_files = sorted(directory.glob(f"{name}.http.*"))
+        self.socket_files = sorted(directory.glob(f"{name}.ws.*"))
+        if not self.head.exists() or not self.socket_files:
+            raise FileNotFoundError(f"no recording {name}.0 with {name}.ws.* in {directory}")
+
+    @property
+    def symbols(self) -> list[str]:
+        """Those whose books were recorded."""
+        for line in self.head.read_text().splitlines():
+            if line.startswith("configuration: "):
+                return list(json.loads(line.partition(": ")[2])["l2_book"])
+        raise FeedError(f"{self.head} has no line `configuration: …`")
+
+    def instruments(self) -> list[Any]:
+        """The bodies of the instrument requests, as cryptofeed parses them."""
+        return [cryptofeed_json.loads(body) for _, body in _answers(self.head)]
+
+    def answers(self) -> dict[str, deque[str]]:
+        """Of REST requests made while recording: URL -> bodies, in order."""
+        found: dict[str, deque[str]] = defaultdict(deque)
+        for path in self.rest_files:
+            for url, body in _answers(path):
+                found[url].append(body)
+        return found
+
+    def frames(self) -> Iterator[RecordedFrame]:
+        """What was received, of all connections, in the order of time."""
+        return heapq.merge(*map(_frames, self.socket_files))
+
+
+def _answers(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open() as lines:
+        for line in lines:
+            url, arrow, rest = line.partition(" -> ")
+            if arrow and url.startswith("http"):
+                yield url, rest.partition(": ")[2].partition(" header: ")[0].rstrip("\n")
+
+
+def _frames(path: Path) -> Iterator[RecordedFrame]:
+    with path.open() as lines:
+        for line in lines:
+            # What was sent, and the connecting, begin with the address.
+            if line[:1].isdigit():
+                moment, _, text = line.partition(": ")
+                yield RecordedFrame(float(moment), text.rstrip("\n"))
+
+
+class RecordedSource(Source):
+    """Plays a recording to its end, then returns, like a live source whose exchange closed the connection."""
+
+    def __init__(
+        self, live: CryptofeedSource, recording: Recording, *, pace: float = 0.0, recorded_times: bool = False
+    ) -> None:
+        """live: whose parser to use; pace: seconds of playing for each recorded second, 0 = no waiting;
+        recorded_times: receipt times as recorded, instead of now."""
+        self.exchange = live.exchange
+        self.symbols = live.symbols
+        self._live = live
+        self._recording = recording
+        self._pace = pace
+        self._recorded_times = recorded_times
+
+    async def run(self, sink: Sink) -> None:
+        feed_class = self._live.feed_class
+        bodies = self._recording.instruments()
+        symbols, info = feed_class._parse_symbol_data(bodies if len(bodies) > 1 else bodies[0])
+        Symbols.set(feed_class.id, symbols, info)
+        feed = self._live._make_feed(sink)
+        await self._live._close(feed)
+        feed.http_conn = connection = _RecordedConnection(self._recording.answers())
+        parts = feed.connect()
+        for live_connection, subscribe, _, _ in parts:
+            connection.subscription = live_connection.subscription
+            await subscribe(connection)
+        await self._play(feed, parts[0][2], connection)
+
+    async def _play(self, feed: Feed, handler: Any, connection: _RecordedConnection) -> None:
+        started = time.monotonic()
+        first = None
+        for number, frame in enumerate(self._recording.frames()):
+            first = frame.time if first is None else first
+            ahead = started + (frame.time - first) * self._pace - time.monotonic()
+            if ahead > 0 or number % 50 == 0:
+                await asyncio.sleep(max(ahead, 0))
+            feed.receipt_time = round(frame.time * 1e9) if self._recorded_times else time.time_ns()
+            feed.sink.alive(feed.receipt_time)
+            await self._live._handle(feed, handler, frame.text, connection)
+
+
+class _RecordedConnection:
+    """Stands for both of a Feed's connections: what it sends is dropped, what it requests was recorded."""
+
+    uuid = id = "recording"
+
+    def __init__(self, answers: dict[str, deque[str]]) -> None:
+        self.subscription: Any = None
+        self._answers = answers
+
+    async def write(self, *_: Any) -> None:
+        pass
+
+    async def read(self, url: str, **_: Any) -> str:
+        if not self._answers[url]:
+            raise FeedError(f"the recording has no further answer of {url}")
+        return self._answers[url].popleft()
