@@ -1,1 +1,22 @@
-"""tradeflow."""
+"""tradeflow: live order books you can trust, in Kafka, and strategies that react to them.
+
+`app` (the Faust app) and `book_changes` are made when first asked for: strategies and their tests import the
+pure names without Faust, Kafka or settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tradeflow.strategies import Strategy, Trial, buy, sell, timer
+
+__all__ = ["Strategy", "Trial", "app", "book_changes", "buy", "sell", "timer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("app", "book_changes"):
+        try:
+            from tradeflow import service
+        except AttributeError as error:  # would show as "tradeflow has no attribute 'app'"
+            raise ImportError(f"the app could not be put together: {error}") from error
+        return getattr(service, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,9 +10,12 @@ cut's offset (8 bytes, big endian), so a late write of a worker that lost the pa
 from __future__ import annotations
 
 import asyncio
+import logging
+import shutil
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import faust
@@ -22,8 +25,27 @@ from tradeflow.market import Market
 from tradeflow.outbox import Outbox, Sent
 from tradeflow.transport import Cut
 
+log = logging.getLogger(__name__)
+
 CUT_KEY = "cut"
 _HEADER = struct.Struct(">q")
+
+
+def claim_data_dir(directory: Path, cluster: str) -> None:
+    """Make the directory of local state this cluster's.
+
+    The offsets in it belong to one cluster; what another one left is put aside and the state read anew."""
+    directory.mkdir(parents=True, exist_ok=True)
+    owner = directory / "cluster-id"
+    known = owner.read_text().strip() if owner.exists() else cluster
+    if known != cluster:
+        aside = directory / f"of-cluster-{known}"
+        log.warning("%s holds state of Kafka cluster %s: moved to %s", directory, known, aside.name)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        for version in directory.glob("v*"):
+            version.rename(aside / version.name)
+    owner.write_text(cluster)
 
 
 class StateTable(faust.Table):
@@ -151,11 +173,16 @@ class Markets:
     async def save(self, cuts: Iterable[Cut]) -> None:
         started = time.monotonic()
         saved = [(cut, self._live[cut.tp.partition].slots) for cut in cuts]
-        await self._write([(slots.partition, record) for cut, slots in saved for record in slots.records(cut)])
+        await self._write(
+            [(slots.partition, record) for cut, slots in saved for record in slots.records(cut)]
+        )
         for cut, slots in saved:
             slots.completed(cut)
         await self._write(
-            [(slots.partition, (self._marker, CUT_KEY.encode(), _HEADER.pack(cut.offset))) for cut, slots in saved]
+            [
+                (slots.partition, (self._marker, CUT_KEY.encode(), _HEADER.pack(cut.offset)))
+                for cut, slots in saved
+            ]
         )
         self.checkpoints += 1
         self.checkpoint_seconds = time.monotonic() - started

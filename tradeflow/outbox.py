@@ -92,7 +92,9 @@ class Outbox:
         if batch.builder.append(timestamp=None, key=key, value=value) is None:
             batch = self._open(lane)
             if batch.builder.append(timestamp=None, key=key, value=value) is None:
-                raise SendError(f"a record of {len(value or b'')} bytes for {topic}/{partition} does not fit a batch")
+                raise SendError(
+                    f"a record of {len(value or b'')} bytes for {topic}/{partition} does not fit a batch"
+                )
         size = len(value or b"") + len(key or b"")
         batch.size += size
         self.pending_bytes += size
@@ -132,7 +134,9 @@ class Outbox:
                 await self._wait_turn(lane)
                 lane.batches.popleft()
                 batch.builder.close()
-                future = await self._producer().send_batch(batch.builder, lane.topic, partition=lane.partition)
+                future = await self._producer().send_batch(
+                    batch.builder, lane.topic, partition=lane.partition
+                )
                 count = batch.builder.record_count()
                 future.add_done_callback(lambda f, b=batch, n=count: self._acknowledged(lane, b, n, f))
         except asyncio.CancelledError:

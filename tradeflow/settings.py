@@ -38,9 +38,13 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
         description="Kafka bootstrap servers, host:port, comma separated.",
     )
-    replication_factor: int = Field(1, ge=1, description="Copies of each topic that tradeflow makes; 3 on a cluster.")
+    replication_factor: int = Field(
+        1, ge=1, description="Copies of each topic that tradeflow makes; 3 on a cluster."
+    )
     exchanges: CommaList = Field(
-        list(EXCHANGES), validation_alias="EXCHANGES", description="Exchanges to run feeds for, comma separated."
+        list(EXCHANGES),
+        validation_alias="EXCHANGES",
+        description="Exchanges to run feeds for, comma separated.",
     )
     symbols: CommaList = Field(
         [],
@@ -48,11 +52,15 @@ class Settings(BaseSettings):
         description="Symbols to serve (`BTC-USDT`, `BTC/USDT` or `BTCUSDT`), comma separated; empty = all in the partition maps.",
     )
     order_book_depth: int = Field(
-        20, ge=1, le=20, validation_alias="ORDER_BOOK_DEPTH",
+        20,
+        ge=1,
+        le=20,
+        validation_alias="ORDER_BOOK_DEPTH",
         description="Levels a side that are published and served by default; subscriptions stay full.",
     )
     strategies: CommaList = Field(
-        ["imbalance", "arbitrage"], validation_alias="STRATEGIES",
+        ["imbalance", "arbitrage"],
+        validation_alias="STRATEGIES",
         description="Strategies to run: names of shipped ones or `module:Class` of your own, comma separated.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
@@ -62,24 +70,33 @@ class Settings(BaseSettings):
         False, validation_alias="BINANCE_TESTNET", description="Use Binance's testnet endpoints."
     )
     binance_api_key: SecretStr | None = Field(
-        None, validation_alias="BINANCE_API_KEY", description="Optional; market data needs none. Masked everywhere."
+        None,
+        validation_alias="BINANCE_API_KEY",
+        description="Optional; market data needs none. Masked everywhere.",
     )
     binance_secret_key: SecretStr | None = Field(
-        None, validation_alias="BINANCE_SECRET_KEY", description="Optional; market data needs none. Masked everywhere."
+        None,
+        validation_alias="BINANCE_SECRET_KEY",
+        description="Optional; market data needs none. Masked everywhere.",
     )
 
     role: Literal["all", "feeds", "strategies"] = Field(
-        "all", description="What this worker does; each role but `all` is an app id (consumer group) of its own."
+        "all",
+        description="What this worker does; each role but `all` is an app id (consumer group) of its own.",
     )
-    app_id: str = Field("tradeflow", description="Faust app id: prefix of the consumer group and of changelog topics.")
+    app_id: str = Field(
+        "tradeflow", description="Faust app id: prefix of the consumer group and of changelog topics."
+    )
     data_dir: Path = Field(
         Path("tradeflow-data"), description="Local state (RocksDB); one directory a worker."
     )
     cache_dir: Path | None = Field(
-        None, description="Where the embedded Kafka's jars are kept; default: the system's place for a user's caches."
+        None,
+        description="Where the embedded Kafka's jars are kept; default: the system's place for a user's caches.",
     )
     maven_url: str | None = Field(
-        None, description="Maven repository to fetch the embedded Kafka's jars from instead of the public one."
+        None,
+        description="Maven repository to fetch the embedded Kafka's jars from instead of the public one.",
     )
     partition_maps: Path | None = Field(
         None, description="Directory of the partition maps; default ./partition_maps, then the packaged ones."
@@ -89,23 +106,36 @@ class Settings(BaseSettings):
     web_advertised_host: str = Field(
         "", description="Host by which the other workers reach this one; default: web_host."
     )
-    token: SecretStr | None = Field(None, description="Token for requests that change state; unset = such requests are refused.")
+    token: SecretStr | None = Field(
+        None, description="Token for requests that change state; unset = such requests are refused."
+    )
 
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between checkpoints.")
     session_timeout: float = Field(
-        10.0, ge=1, le=300, description="Seconds without a sign of life after which Kafka gives a worker's partitions to others."
+        10.0,
+        ge=1,
+        le=300,
+        description="Seconds without a sign of life after which Kafka gives a worker's partitions to others.",
     )
     silence_timeout: float = Field(
-        5.0, gt=0, description="Seconds without any record of a book, heartbeats included, after which it is stale."
+        5.0,
+        gt=0,
+        description="Seconds without any record of a book, heartbeats included, after which it is stale.",
     )
-    heartbeat_interval: float = Field(1.0, gt=0, description="Seconds between a feed's heartbeats for a quiet book.")
+    heartbeat_interval: float = Field(
+        1.0, gt=0, description="Seconds between a feed's heartbeats for a quiet book."
+    )
     normalized_books_per_second: float = Field(
         10.0, gt=0, description="At most this many records a second and book in `normalized-books`."
     )
     feed_buffer_bytes: int = Field(
-        64 * 1024 * 1024, ge=1024 * 1024, description="Bytes that feeds may hold while Kafka is away; beyond that books are marked and resync."
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes that feeds may hold while Kafka is away; beyond that books are marked and resync.",
     )
-    kraken_depth: Literal[10, 25, 100, 500, 1000] = Field(1000, description="Depth of Kraken's book subscription.")
+    kraken_depth: Literal[10, 25, 100, 500, 1000] = Field(
+        1000, description="Depth of Kraken's book subscription."
+    )
 
     binance_rest_url: str | None = Field(None, description="Binance REST endpoint instead of the public one.")
     binance_ws_url: str | None = Field(None, description="Binance WebSocket endpoint.")
@@ -119,7 +149,9 @@ class Settings(BaseSettings):
     @field_validator("exchanges", "symbols", "strategies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
 
     @field_validator("exchanges")
     @classmethod
@@ -172,7 +204,9 @@ def load_settings(**overrides: Any) -> Settings:
                 name = environment_name(name)
             secret = any(word in name.upper() for word in ("SECRET", "KEY", "TOKEN"))
             value = "***" if secret else repr(item["input"])
-            lines.append(f"{name}={value}: {item['msg']}. Correct it in the environment or in .env and start again.")
+            lines.append(
+                f"{name}={value}: {item['msg']}. Correct it in the environment or in .env and start again."
+            )
         raise SettingsError("\n".join(lines)) from None
 
 

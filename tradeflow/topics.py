@@ -76,20 +76,29 @@ async def declare_topics(
     admin = await _connect(brokers, timeout)
     try:
         wanted = [
-            NewTopic(name=s.name, num_partitions=s.partitions, replication_factor=replication, topic_configs=s.config())
+            NewTopic(
+                name=s.name,
+                num_partitions=s.partitions,
+                replication_factor=replication,
+                topic_configs=s.config(),
+            )
             for s in specs
         ]
         response = await admin.create_topics(wanted)
         for name, code, *_rest in response.topic_errors:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
-                raise TopicError(f"topic {name!r} could not be made: {error.__name__} {_rest}. Check the broker's log.")
+                raise TopicError(
+                    f"topic {name!r} could not be made: {error.__name__} {_rest}. Check the broker's log."
+                )
         counts = await _partition_counts(admin, specs)
         for spec in specs:
             await _check(admin, spec, counts[spec.name])
         return str((await admin.describe_cluster())["cluster_id"])
     except KafkaError as error:
-        raise TopicError(f"declaring the topics at {brokers} failed: {error!r}. Check the broker's log.") from error
+        raise TopicError(
+            f"declaring the topics at {brokers} failed: {error!r}. Check the broker's log."
+        ) from error
     finally:
         await admin.close()
 

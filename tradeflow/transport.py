@@ -82,7 +82,17 @@ def _composites(records: list[Any]) -> list[_Composite]:
         last = chunk[-1]
         runs.append(
             _Composite(
-                last.topic, last.partition, last.offset, last.timestamp, last.timestamp_type, (), None, chunk, None, 0, 0
+                last.topic,
+                last.partition,
+                last.offset,
+                last.timestamp,
+                last.timestamp_type,
+                (),
+                None,
+                chunk,
+                None,
+                0,
+                0,
             )
         )
     return runs
@@ -95,7 +105,9 @@ class RunScheduler(DefaultSchedulingStrategy):
         self.run_topics = frozenset(run_topics)
 
     def map_from_records(self, records: Mapping[TP, list[Any]]) -> Any:  # type: ignore[override]
-        runs = {tp: _composites(found) if tp.topic in self.run_topics else found for tp, found in records.items()}
+        runs = {
+            tp: _composites(found) if tp.topic in self.run_topics else found for tp, found in records.items()
+        }
         return super().map_from_records(runs)
 
 
@@ -261,9 +273,10 @@ class Transport(driver.Transport):
 
     Consumer = Consumer
 
-    def __init__(self, url: Any, app: Any, *, outbox: Outbox, state: State, run_topics: Iterable[str]) -> None:
+    def __init__(
+        self, url: Any, app: Any, *, outbox: Outbox, state: State, run_topics: Iterable[str]
+    ) -> None:
         super().__init__(url, app)
         self.outbox = outbox
         self.state = state
         self.run_topics = frozenset(run_topics)
-

@@ -52,7 +52,9 @@ SEAMS = [
 ]
 
 
-@pytest.mark.parametrize(("owner", "name", "parameters"), SEAMS, ids=lambda part: getattr(part, "__name__", str(part)))
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"), SEAMS, ids=lambda part: getattr(part, "__name__", str(part))
+)
 def test_signature(owner: type, name: str, parameters: list[str]) -> None:
     found = list(inspect.signature(getattr(owner, name)).parameters)
     assert found[:1] in (["self"], ["cls"]) or not found
@@ -87,4 +89,10 @@ def test_composite_has_what_to_message_reads() -> None:
 
 def test_consumer_state_that_is_read_exists() -> None:
     hints = typing.get_type_hints(BaseConsumer)
-    assert {"_read_offset", "_committed_offset", "_unacked_messages", "_n_acked", "flow_active"} <= hints.keys()
+    assert {
+        "_read_offset",
+        "_committed_offset",
+        "_unacked_messages",
+        "_n_acked",
+        "flow_active",
+    } <= hints.keys()

@@ -1,0 +1,80 @@
+"""The pipeline: raw → normalize → market-events → market → top-of-book, trades, orders …; feeds beside it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from tradeflow import topics, wiring
+from tradeflow.dead_letters import dead_letter
+from tradeflow.messages import Clock, MarketEvent
+from tradeflow.normalize import NormalizeError, normalize
+from tradeflow.stats import stats
+from tradeflow.transport import Run
+from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, outbox
+
+encode = msgspec.json.Encoder().encode
+
+
+@agent(wiring.raw_topic, "normalize", role="strategies")
+async def normalize_raw(runs: Any) -> None:
+    """Each exchange's raw records, made canonical, into the one log of their symbol's partition."""
+    partitions = maps.symbols
+    async for run in runs:
+        for raw, record in zip(run.messages, run.records, strict=True):
+            try:
+                event = normalize(raw)
+                partition = partitions[event.symbol]
+            except (NormalizeError, KeyError) as error:
+                dead_letter(outbox, record, f"{type(error).__name__}: {error}")
+            else:
+                outbox.append(topics.MARKET_EVENTS, partition, event.symbol.encode(), encode(event))
+        bury(run)
+        await outbox.room()
+
+
+@agent(wiring.market_events_topic, "market", role="strategies")
+async def market(runs: Any) -> None:
+    """Books, strategies and their outputs, event by event; a cut falls only between two runs."""
+    async for run in runs:
+        partition = run.partition
+        live, first = markets[partition], markets.first_new(partition)
+        live.want_changes = changes.wanted
+        for event, record in zip(run.messages, run.records, strict=True):
+            if record.offset >= first:
+                live.apply(event, record.offset)
+        for topic, key, value in live.take_outputs():
+            sent = outbox.append(topic, partition, key, value)
+            if topic == topics.ORDERS:
+                stats.order_sent(value, sent)
+        for request in live.take_resyncs():
+            wiring.ask_for_resync(request)
+        changes.publish(live.take_changes())
+        markets.applied(partition, run.last_offset)
+        bury(run)
+        await outbox.room()
+
+
+@agent(wiring.assignments_topic, "feeds", role="feeds")
+async def feeds(runs: Any) -> None:
+    """Resync requests for the feeds whose partitions this worker owns."""
+    async for run in runs:
+        for request in run.messages:
+            feed_service.resync(request)
+        bury(run)
+
+
+def bury(run: Run) -> None:
+    for record, reason in run.unusable:
+        dead_letter(outbox, record, reason)
+
+
+@app.timer(1.0, name="clock")
+async def clock() -> None:
+    """Event time moves on in every partition that this worker owns, even where nothing else happens."""
+    if not app.rebalancing:
+        now = encode(Clock(receipt_time=time.time_ns()))
+        for partition in wiring.owned_partitions():
+            outbox.append(topics.MARKET_EVENTS, partition, b"", now)

@@ -1,0 +1,137 @@
+"""`tradeflow demo` and `tradeflow run`: the whole system from one command."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from tradeflow.demo.child import ChildFailed
+from tradeflow.demo.display import Summary, screen
+from tradeflow.demo.stack import PortTakenError, Stack
+from tradeflow.kafka import KafkaError
+from tradeflow.settings import Settings, SettingsError, load_settings
+
+REFRESH = 0.5
+WARM_UP = 30.0
+"""Seconds that a timed run may take on top until every book is live for the first time."""
+
+
+@click.command("demo")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="End by itself after this many seconds, with a summary."
+)
+@click.option(
+    "--rate", type=click.FloatRange(min=1), help="Book updates a second of the simulated exchanges together."
+)
+@click.option("--seed", type=int, help="Of the simulated market.")
+def demo_command(seconds: float | None, rate: float | None, seed: int | None) -> None:
+    """Run everything on this machine against simulated exchanges: no Docker, no keys, no network."""
+    options: list[str] = []
+    if rate is not None:
+        options += ["--rate", str(rate)]
+    if seed is not None:
+        options += ["--seed", str(seed)]
+    _main(seconds, simulate=True, data_dir=None, simulator_options=tuple(options))
+
+
+@click.command("run")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="End by itself after this many seconds, with a summary."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("tradeflow-data"),
+    show_default=True,
+    help="Keeps Kafka's topics and the books from one run to the next.",
+)
+def run_command(seconds: float | None, data_dir: Path) -> None:
+    """Run everything on this machine against the real exchanges (market data; orders stay on paper).
+
+    With KAFKA_BROKERS set that Kafka is used, else one is started here."""
+    _main(seconds, simulate=False, data_dir=data_dir, simulator_options=())
+
+
+def _main(
+    seconds: float | None, *, simulate: bool, data_dir: Path | None, simulator_options: tuple[str, ...]
+) -> None:
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        settings = load_settings()
+        given = "kafka_brokers" in settings.model_fields_set and not simulate
+        with console.status("Starting") as status:
+
+            def progress(text: str) -> None:
+                if console.is_terminal:
+                    status.update(text)
+                else:
+                    console.print(text)
+
+            stack = Stack(
+                settings,
+                simulate=simulate,
+                data_dir=data_dir,
+                brokers=settings.kafka_brokers if given else None,
+                simulator_options=simulator_options,
+                progress=progress,
+            ).__enter__()
+        try:
+            failed = _watch(stack, settings, seconds, console)
+        finally:
+            console.print("Stopping")
+            stack.stop()
+    except KeyboardInterrupt:
+        sys.exit(0 if seconds is None else 130)
+    except (SettingsError, KafkaError, ChildFailed, PortTakenError) as error:
+        console.print(f"[red]Error:[/red] {error}", soft_wrap=True)
+        sys.exit(1)
+    sys.exit(1 if failed else 0)
+
+
+def _watch(stack: Stack, settings: Settings, seconds: float | None, console: Console) -> bool:
+    """Show the books until the time is up or Ctrl-C.  True if a timed run found anything wrong."""
+    console.print(f"Web pages: {stack.web_url}/books   logs: {stack.data_dir}", soft_wrap=True)
+    started = time.monotonic()
+    all_live: float | None = None
+    with Live(
+        console=console, refresh_per_second=4, transient=True, auto_refresh=console.is_terminal
+    ) as live:
+        while True:
+            stack.check()
+            books, stats = _look(stack)
+            now = time.monotonic()
+            if all_live is None and books and all(book["state"] == "live" for book in books):
+                all_live = now
+            if seconds is None:
+                remaining = None
+            else:
+                remaining = (all_live or started + WARM_UP) + seconds - now
+                if remaining <= 0:
+                    break
+            if console.is_terminal:
+                live.update(screen(books, stats, stack.web_url, remaining))
+            time.sleep(REFRESH)
+    stats = stack.get("/stats")
+    errors = [line for child in stack.children for line in _errors(child.log())]
+    summary = Summary(stack.get("/books")["books"], stats, stack.get("/feeds")["feeds"], errors)
+    console.print(summary.render(stats["uptime_s"]))
+    return bool(summary.problems)
+
+
+def _look(stack: Stack) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    try:
+        return stack.get("/books")["books"], stack.get("/stats")
+    except OSError:
+        return [], None
+
+
+def _errors(log: str) -> list[str]:
+    return [line for line in log.splitlines() if " ERROR " in line or " CRITICAL " in line or "[^E]" in line]

@@ -1,0 +1,121 @@
+"""The terminal's live table of books, and the summary at the end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+STATE_STYLES = {"live": "green", "syncing": "yellow", "stale": "red", "broken": "bold red"}
+
+
+def books_table(books: list[dict[str, Any]]) -> Table:
+    """One row a book: state, top, mid, spread, age."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (
+        ("exchange", "left"),
+        ("symbol", "left"),
+        ("state", "left"),
+        ("bid", "right"),
+        ("ask", "right"),
+        ("mid", "right"),
+        ("spread", "right"),
+        ("spread %", "right"),
+        ("age", "right"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for book in books:
+        state = str(book["state"])
+        bid, ask = book.get("bid"), book.get("ask")
+        age = book.get("age_ms")
+        table.add_row(
+            book["exchange"],
+            book["symbol"],
+            Text(state, style=STATE_STYLES.get(state, "")),
+            bid[0] if bid else "–",
+            ask[0] if ask else "–",
+            book.get("mid") or "–",
+            book.get("spread") or "–",
+            book.get("spread_pct") or "–",
+            "–" if age is None else f"{max(0.0, age) / 1000:.1f} s",
+        )
+    return table
+
+
+def screen(
+    books: list[dict[str, Any]], stats: dict[str, Any] | None, web_url: str, remaining: float | None
+) -> Group:
+    """What the live terminal shows."""
+    lines: list[RenderableType] = [books_table(books), Text()]
+    if stats:
+        latency = stats["latency_ms"]
+        orders = ", ".join(f"{name} {count}" for name, count in sorted(stats["orders"].items())) or "none yet"
+        p50 = "–" if latency["p50"] is None else f"{latency['p50']:.1f} ms (p50)"
+        lines.append(Text(f"orders: {orders}    raw → order: {p50}"))
+    ends = "Ctrl-C ends everything" if remaining is None else f"ends in {max(0.0, remaining):.0f} s"
+    lines.append(Text(f"web: {web_url}/books  /top-of-book/BTC-USDT  /orders  /feeds    {ends}", style="dim"))
+    return Group(*lines)
+
+
+class Summary:
+    """What a timed run has shown; `problems` is empty only if every book is live and nothing went wrong."""
+
+    def __init__(
+        self,
+        books: list[dict[str, Any]],
+        stats: dict[str, Any],
+        feeds: list[dict[str, Any]],
+        errors: list[str],
+    ) -> None:
+        self.books, self.stats, self.feeds = books, stats, feeds
+        self.states = Counter(str(book["state"]) for book in books)
+        self.counts: dict[str, Counter[str]] = {"deltas": Counter(), "trades": Counter()}
+        for market in stats["markets"].values():
+            for kind, counter in self.counts.items():
+                counter.update(market.get(kind, {}))
+        self.problems = [
+            f"{b['exchange']}/{b['symbol']} is {b['state']}: {b.get('reason', '')}"
+            for b in books
+            if b["state"] != "live"
+        ]
+        self.problems += errors
+        if stats["dead_letters"]:
+            self.problems.append(f"{stats['dead_letters']} dead letters")
+        if stats["conflicting_orders"]:
+            self.problems.append(f"{stats['conflicting_orders']} orders came again with another content")
+        for partition, market in stats["markets"].items():
+            self.problems += [f"partition {partition}: {halted}" for halted in market.get("halted", [])]
+
+    def render(self, seconds: float) -> Table:
+        latency = self.stats["latency_ms"]
+        deltas = sum(self.counts["deltas"].values())
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        table.add_row("books", ", ".join(f"{count} {state}" for state, count in sorted(self.states.items())))
+        for kind, counter in self.counts.items():
+            table.add_row(
+                kind, ", ".join(f"{name} {count:,}" for name, count in sorted(counter.items())) or "none"
+            )
+        table.add_row("deltas/s", f"{deltas / max(seconds, 0.001):,.0f}")
+        table.add_row(
+            "raw → order",
+            "no orders"
+            if latency["p50"] is None
+            else f"p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms, {latency['count']} orders",
+        )
+        orders = sorted(self.stats["orders"].items())
+        table.add_row("orders", ", ".join(f"{name} {count}" for name, count in orders) or "none")
+        reconnects = sum(feed["reconnects"] for feed in self.feeds)
+        table.add_row("feeds", f"{len(self.feeds)}, {reconnects} reconnects")
+        problems = "\n".join(self.problems[:20])
+        table.add_row("errors", Text(problems, style="red") if problems else Text("none", style="green"))
+        return table
+
+
+def now() -> float:
+    return time.monotonic()

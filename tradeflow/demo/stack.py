@@ -1,0 +1,168 @@
+"""`Stack`: Kafka, exchanges and workers as child processes, started in order and all ended again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from tradeflow.demo.child import Child, ChildFailed
+from tradeflow.kafka import Kafka
+from tradeflow.ports import free_port, is_free, port_holder
+from tradeflow.settings import Settings
+
+Progress = Callable[[str], None]
+
+
+class PortTakenError(RuntimeError):
+    """The web port is in use."""
+
+
+class Stack:
+    """The system on this machine.
+
+    `simulate` runs the exchange simulators and points the worker at them; without it the real exchanges are
+    used.  `data_dir` None = a temporary directory that is removed at the end.  `brokers` = a Kafka that is
+    already there, instead of an embedded one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        simulate: bool,
+        data_dir: Path | None = None,
+        brokers: str | None = None,
+        simulator_options: tuple[str, ...] = (),
+        progress: Progress = lambda _: None,
+    ) -> None:
+        self.settings = settings
+        self.simulate = simulate
+        self.simulator_options = simulator_options
+        self._temporary = data_dir is None
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="tradeflow-"))
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.brokers = brokers or ""
+        self._progress = progress
+        self._kafka: Kafka | None = None
+        self.children: list[Child] = []
+        self.env: dict[str, str] = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+        self.web_url = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything and wait until the worker is ready.  Raises KafkaError, ChildFailed, PortTakenError."""
+        self._progress("Starting Kafka")
+        if not self.brokers:
+            kafka_dir = None if self._temporary else self.data_dir / "kafka"
+            self._kafka = Kafka(
+                kafka_dir,
+                cache_dir=self.settings.cache_dir,
+                maven_url=self.settings.maven_url,
+                progress=self._progress,
+            ).start()
+            self.brokers = self._kafka.bootstrap
+        if self.simulate:
+            self._progress("Starting the exchange simulators")
+            self._start_simulator()
+        self._progress("Starting the worker")
+        self.start_worker(self._web_port())
+
+    def _start_simulator(self) -> None:
+        simulator = Child(
+            "the exchange simulator",
+            ["tradeflow.simulator", *self.simulator_options],
+            self.data_dir / "simulator.log",
+            self.env,
+        )
+        self.children.append(simulator)
+        for line in simulator.wait_for("TRADEFLOW_SIMULATOR_URL=").splitlines():
+            name, separator, url = line.partition("=")
+            if separator and name.startswith("TRADEFLOW_"):
+                self.env[name] = url
+
+    def _web_port(self) -> int:
+        port = self.settings.web_port
+        if is_free(port, self.settings.web_host):
+            return port
+        if "TRADEFLOW_WEB_PORT" in os.environ:
+            raise PortTakenError(
+                f"port {port} is taken by {port_holder(port) or 'another process'}: end it, or set TRADEFLOW_WEB_PORT"
+            )
+        return free_port()
+
+    def start_worker(self, port: int, timeout: float = 90.0) -> Child:
+        """Start one more worker with its web views on `port`; returns when it is ready."""
+        name = f"worker-{port}"
+        env = {
+            **self.env,
+            "KAFKA_BROKERS": self.brokers,
+            "TRADEFLOW_WEB_PORT": str(port),
+            "TRADEFLOW_DATA_DIR": str(self.data_dir / name),
+        }
+        worker = Child(name, ["tradeflow.cli", "worker", "-l", "info"], self.data_dir / f"{name}.log", env)
+        self.children.append(worker)
+        url = f"http://{self.settings.web_host}:{port}"
+        self.web_url = self.web_url or url
+        deadline = time.monotonic() + timeout
+        while True:
+            worker.check()
+            with contextlib.suppress(OSError):
+                get(f"{url}/ready")
+                return worker
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"{name} is not ready after {timeout:.0f} s; see {worker.log_file}")
+            time.sleep(0.1)
+
+    def check(self) -> None:
+        """Raise if Kafka or a child has ended by itself."""
+        if self._kafka is not None:
+            self._kafka.check()
+        for child in self.children:
+            child.check()
+
+    def get(self, path: str) -> Any:
+        """A view of the first worker, decoded."""
+        return get(self.web_url + path)
+
+    def stop(self) -> None:
+        """End every process, workers first, and remove the temporary directory."""
+        for child in reversed(self.children):
+            child.stop()
+        if self._kafka is not None:
+            self._kafka.stop()
+        if self._temporary:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def get(url: str, timeout: float = 5.0) -> Any:
+    """GET JSON.  Raises OSError (URLError, HTTPError) when there is no good answer."""
+    with _opener.open(url, timeout=timeout) as response:
+        return json.load(response)
+
+
+def get_or_none(url: str) -> Any:
+    try:
+        return get(url)
+    except (urllib.error.URLError, OSError):
+        return None

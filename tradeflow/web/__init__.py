@@ -1,0 +1,1 @@
+"""Web views: any worker answers for any symbol."""

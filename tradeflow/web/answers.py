@@ -1,0 +1,38 @@
+"""HTTP answers in one form: JSON by msgspec, errors as problem details with what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from faust.web import Request, Response, View
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Problem(Exception):
+    """An error answer: HTTP status, title, and a detail that says what to do."""
+
+    def __init__(self, status: int, title: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = {"status": status, "title": title, "detail": detail, **extra}
+
+
+def answer(view: View, value: Any, status: int = 200) -> Response:
+    return view.bytes(_encode(value), content_type="application/json", status=status)
+
+
+def problem(view: View, error: Problem) -> Response:
+    headers = {"Retry-After": "1"} if error.status == 503 else None
+    return view.bytes(
+        _encode(error.body), content_type="application/problem+json", status=error.status, headers=headers
+    )
+
+
+def integer(request: Request, name: str, default: int, highest: int) -> int:
+    """A query parameter between 1 and `highest`."""
+    text = request.query.get(name, str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= highest:
+        raise Problem(400, "bad parameter", f"{name}={text!r}: a whole number from 1 to {highest} is needed")
+    return int(text)

@@ -1,0 +1,247 @@
+"""The JSON views.  A book comes from the worker that owns its symbol; lists come from this worker's tail."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import msgspec
+from faust.web import Request, Response, View
+from yarl import URL
+
+from tables.order_books import OrderBook
+from tradeflow import topics
+from tradeflow.messages import TopOfBook
+from tradeflow.stats import stats
+from tradeflow.symbols import SymbolError, canonical_symbol
+from tradeflow.web.answers import Problem, answer, integer, problem
+from tradeflow.wiring import (
+    app,
+    books,
+    config,
+    feed_outbox,
+    feed_service,
+    maps,
+    markets,
+    outbox,
+    tail,
+    web_url,
+)
+
+MAX_DEPTH = 100_000
+FORWARDED = "X-Tradeflow-Forwarded"
+PEER_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+def page(path: str) -> Callable[[Handler], Handler]:
+    """Register a view; its function returns what is to be encoded, a Response, or raises Problem."""
+
+    def decorate(function: Handler) -> Handler:
+        @functools.wraps(function)
+        async def view(self: View, request: Request, **params: str) -> Response:
+            try:
+                result = await function(request, **params)
+            except Problem as error:
+                return problem(self, error)
+            if isinstance(result, _Raw):
+                return self.bytes(result.body, content_type=result.content_type, status=result.status)
+            return answer(self, result)
+
+        return app.page(path, name=f"{__name__}.{function.__name__}")(view)
+
+    return decorate
+
+
+class _Raw(msgspec.Struct):
+    """Another worker's answer, passed on as it is."""
+
+    body: bytes
+    content_type: str
+    status: int
+
+
+def _symbol(text: str) -> str:
+    try:
+        symbol = canonical_symbol(text)
+    except SymbolError as error:
+        raise Problem(404, "unknown symbol", str(error), known=sorted({s for _, s in books})) from None
+    if symbol not in {s for _, s in books}:
+        raise Problem(404, "unknown symbol", f"{symbol} is not served", known=sorted({s for _, s in books}))
+    return symbol
+
+
+# -- books
+
+
+@page("/books/{exchange}/{symbol}")
+async def book(request: Request, exchange: str, symbol: str) -> Any:
+    """One book with its levels and provenance: `?depth=` levels a side."""
+    symbol = _symbol(symbol)
+    if (exchange, symbol) not in books:
+        known = [f"{e}/{s}" for e, s in books]
+        raise Problem(404, "unknown book", f"{exchange} has no {symbol} here", known=known)
+    depth = integer(request, "depth", config.order_book_depth, MAX_DEPTH)
+    partition = maps.symbols[symbol]
+    owner = _owner(partition)
+    if owner != web_url:
+        return await _ask(owner, request)
+    live = markets.owned().get(partition)
+    if live is None or not app.tables.recovery.completed.is_set():
+        raise Problem(503, "not ready", f"{symbol} is being loaded by this worker; ask again in a second")
+    return _served(live.books[exchange, symbol], live.event_time, partition, depth)
+
+
+def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) -> dict[str, Any]:
+    bids, asks = order_book.book.top(depth)
+    return {
+        "exchange": order_book.exchange,
+        "symbol": order_book.symbol,
+        "state": order_book.state,
+        "reason": order_book.reason,
+        "since": order_book.since,
+        "epoch": order_book.epoch,
+        "sequence": order_book.sequence,
+        "exchange_sequence": order_book.exchange_sequence,
+        "exchange_time": order_book.exchange_time,
+        "receipt_time": order_book.receipt_time,
+        "event_time": event_time,
+        "age_ms": _age_ms(order_book.receipt_time),
+        "kafka": {"topic": topics.MARKET_EVENTS, "partition": partition, "offset": order_book.offset},
+        "levels": order_book.book.depth,
+        "bids": bids,
+        "asks": asks,
+    }
+
+
+def _age_ms(since: int) -> float | None:
+    """Milliseconds since a moment in nanoseconds; None where there was none."""
+    return round((time.time_ns() - since) / 1e6, 3) if since else None
+
+
+def _owner(partition: int) -> URL:
+    if app.rebalancing:
+        raise Problem(
+            503, "rebalancing", "the workers are sharing the partitions out anew; ask again in a second"
+        )
+    try:
+        return app.router.owner("order_books", partition)  # type: ignore[attr-defined]
+    except KeyError:
+        raise Problem(
+            503, "no owner", f"no worker owns partition {partition} yet; ask again in a second"
+        ) from None
+
+
+async def _ask(owner: URL, request: Request) -> _Raw:
+    if request.headers.get(FORWARDED):
+        raise Problem(503, "rebalancing", "the partition has just moved; ask again in a second")
+    url = owner.with_path(request.path).with_query(request.query)
+    try:
+        async with app.http_client.get(url, headers={FORWARDED: "1"}, timeout=PEER_TIMEOUT) as response:
+            return _Raw(await response.read(), response.content_type, response.status)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Problem(
+            503, "owner unreachable", f"{owner} owns the symbol and does not answer: {error!r}"
+        ) from None
+
+
+def _with_age(top: TopOfBook) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(top), "age_ms": _age_ms(top.event_time)}
+
+
+@page("/books")
+async def all_books(request: Request) -> Any:
+    """Every served book: state, top, age.  One that nobody has published yet is `syncing`."""
+    listed = []
+    for exchange, symbol in books:
+        top = tail.top(exchange, symbol)
+        listed.append(
+            _with_age(top)
+            if top
+            else {"exchange": exchange, "symbol": symbol, "state": "syncing", "reason": "not published yet"}
+        )
+    return {"books": listed}
+
+
+@page("/top-of-book/{symbol}")
+async def top_of_book(request: Request, symbol: str) -> Any:
+    """The best bid and ask of a symbol on all its exchanges."""
+    symbol = _symbol(symbol)
+    return {"symbol": symbol, "exchanges": [_with_age(top) for top in tail.tops() if top.symbol == symbol]}
+
+
+@page("/trades/{symbol}")
+async def trades(request: Request, symbol: str) -> Any:
+    """The last trades of a symbol on all its exchanges, newest first: `?limit=`."""
+    symbol = _symbol(symbol)
+    return {"symbol": symbol, "trades": tail.trades(symbol, integer(request, "limit", 100, 1000))}
+
+
+# -- orders
+
+
+@page("/orders")
+async def orders(request: Request) -> Any:
+    """The last orders, newest first: `?limit=`."""
+    return {"orders": tail.orders(integer(request, "limit", 100, 10_000))}
+
+
+@page("/orders/{order_id}")
+async def order(request: Request, order_id: str) -> Any:
+    found = tail.order(order_id)
+    if found is None:
+        raise Problem(404, "unknown order", f"no order {order_id!r} among the last ones; /orders lists them")
+    return found
+
+
+# -- the system
+
+
+@page("/feeds")
+async def feeds(request: Request) -> Any:
+    """The feeds of all workers of this group."""
+    found = feed_service.status()
+    if not request.headers.get(FORWARDED):
+        peers = [url for url in app.router.workers() if url != web_url]  # type: ignore[attr-defined]
+        for result in await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True):
+            if isinstance(result, _Raw) and result.status == 200:
+                found += msgspec.json.decode(result.body)["feeds"]
+    return {"feeds": sorted(found, key=lambda feed: feed["feed"])}
+
+
+@page("/health")
+async def health(request: Request) -> Any:
+    """200 while the process lives and its event loop turns."""
+    return {"status": "ok", "worker": feed_service.worker}
+
+
+@page("/ready")
+async def ready(request: Request) -> Any:
+    """200 once the tables are loaded and the partitions are shared out, else 503."""
+    if not app.tables.recovery.completed.is_set() or app.rebalancing:
+        raise Problem(
+            503, "not ready", "tables are being loaded or partitions shared out; ask again in a second"
+        )
+    return {"status": "ready", "partitions": sorted(markets.owned())}
+
+
+@page("/stats")
+async def statistics(request: Request) -> Any:
+    """Counts of this worker since it started, and raw → order latency in milliseconds."""
+    owned = markets.owned()
+    return {
+        "worker": feed_service.worker,
+        "uptime_s": round(time.time() - stats.started, 1),
+        "latency_ms": stats.latency_ms(),
+        "orders": tail.order_counts,
+        "conflicting_orders": tail.conflicting_orders,
+        "dead_letters": tail.dead_letters,
+        "markets": {partition: market.counts for partition, market in owned.items()},
+        "checkpoints": {"count": markets.checkpoints, "last_seconds": round(markets.checkpoint_seconds, 4)},
+        "unacknowledged_bytes": outbox.pending_bytes + feed_outbox.pending_bytes,
+    }

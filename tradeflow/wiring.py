@@ -1,0 +1,196 @@
+"""The app: settings, maps, topics, tables and services put together.  The pipeline itself is in agents.py."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+import msgspec
+from yarl import URL
+
+from tradeflow import topics
+from tradeflow.changes import BookChanges
+from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
+from tradeflow.feeds.ownership import Feeds
+from tradeflow.market import Market
+from tradeflow.messages import MarketEvent, Raw, ResyncRequest
+from tradeflow.outbox import Outbox
+from tradeflow.partitions import load_maps, served_feeds
+from tradeflow.settings import settings
+from tradeflow.strategies import load_strategies
+from tradeflow.tail import Tail
+from tradeflow.transport import RunSchema, Transport
+from tradeflow.web.router import router_for
+
+log = logging.getLogger(__name__)
+
+config = settings()
+maps = load_maps(config.partition_maps)
+books = maps.books(config.exchanges, config.symbols)
+strategies = load_strategies(config.strategies, maps)
+specs = topics.topic_specs(maps)
+web_url = URL.build(scheme="http", host=config.web_advertised_host or config.web_host, port=config.web_port)
+
+
+class App(faust.App):
+    """A Faust app that declares and checks its topics before anything else starts."""
+
+    async def on_first_start(self) -> None:
+        try:
+            cluster = await topics.declare_topics(
+                config.kafka_brokers, specs, replication=config.replication_factor
+            )
+        except topics.TopicError as error:
+            log.critical("%s", error)
+            raise SystemExit(1) from None
+        claim_data_dir(config.data_dir, cluster)
+        await super().on_first_start()
+
+    async def on_started_init_extra_services(self) -> None:
+        await super().on_started_init_extra_services()
+        for service in (tail, feed_service):
+            await self.add_runtime_dependency(service)
+
+
+app = App(
+    config.app_id if config.role == "all" else f"{config.app_id}-{config.role}",
+    broker=f"kafka://{config.kafka_brokers.replace(',', ';')}",
+    env_prefix="TRADEFLOW_FAUST_",
+    store="rocksdb://?driver=rocksdict",
+    datadir=config.data_dir,
+    topic_partitions=maps.symbols.count,
+    topic_replication_factor=config.replication_factor,
+    topic_disable_leader=True,
+    table_standby_replicas=0,
+    stream_wait_empty=False,
+    stream_buffer_maxsize=400,  # runs, not records
+    broker_commit_interval=config.commit_interval,
+    broker_session_timeout=config.session_timeout,
+    broker_heartbeat_interval=config.session_timeout / 5,
+    broker_request_timeout=max(90.0, config.session_timeout * 2),
+    consumer_auto_offset_reset="earliest",
+    producer_linger=0,
+    producer_acks=-1,
+    producer_max_batch_size=1024 * 1024,
+    producer_max_request_size=topics.MAX_RECORD_BYTES,
+    Router=router_for(maps.symbols),
+    canonical_url=web_url,
+    web_host=config.web_host,
+    web_port=config.web_port,
+    web_bind=config.web_host,
+    web_tables_enabled=False,
+)
+
+
+def stop_worker(error: BaseException) -> None:
+    """End the process: what was read and not committed is read again after a restart."""
+    asyncio.get_running_loop().create_task(app.crash(error))
+
+
+def producer() -> Any:
+    return app.producer._producer
+
+
+outbox = Outbox(producer, on_failure=stop_worker)
+feed_outbox = Outbox(producer, on_failure=stop_worker, limit=config.feed_buffer_bytes)
+
+
+def state_table(name: str) -> StateTable:
+    table = StateTable(
+        app,
+        name=name,
+        beacon=app.tables.beacon,
+        partitions=maps.symbols.count,
+        schema=faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"),
+        extra_topic_configs={"max.message.bytes": str(topics.MAX_RECORD_BYTES)},
+        options={"block_cache_size": 8 << 20, "write_buffer_size": 8 << 20},
+    )
+    app.tables.add(table)
+    return table
+
+
+def run_topic(*names: str, type: Any) -> faust.Topic:
+    """Topics that agents read in runs."""
+    run_topics.extend(names)
+    return app.topic(*names, schema=RunSchema(type))
+
+
+def create_market(partition: int) -> Market:
+    return Market(
+        partition,
+        [book for book in books if maps.symbols[book[1]] == partition],
+        strategies,
+        depth=config.order_book_depth,
+        silence_ns=int(config.silence_timeout * 1e9),
+        normalized_per_second=config.normalized_books_per_second,
+    )
+
+
+def agent(topic: faust.Topic, name: str, role: str) -> Callable[[Any], Any]:
+    """Decorator: an agent of workers with this role (or `all`) that ends the process if it fails.
+
+    Faust would acknowledge what a failed agent was reading and go on without it."""
+
+    def decorate(function: Callable[[Any], Awaitable[None]]) -> Any:
+        @functools.wraps(function)
+        async def guarded(stream: Any) -> None:
+            try:
+                await function(stream)
+            except Exception as error:
+                log.critical("agent %s failed; the worker stops", name, exc_info=True)
+                outbox.fail(f"agent {name} failed: {error!r}")
+                raise
+
+        return app.agent(topic, name=name)(guarded) if config.role in ("all", role) else function
+
+    return decorate
+
+
+run_topics: list[str] = []
+raw_topic = run_topic(
+    *(
+        name(exchange)
+        for exchange in maps.exchanges
+        for name in (topics.orderbook_topic, topics.trades_topic)
+    ),
+    type=Raw,
+)
+market_events_topic = run_topic(topics.MARKET_EVENTS, type=MarketEvent)
+assignments_topic = run_topic(topics.FEED_ASSIGNMENTS, type=ResyncRequest)
+
+tables = (
+    {name: state_table(name) for name in ("order_books", "strategy_states")} if config.role != "feeds" else {}
+)
+changes = BookChanges(app)
+book_changes = changes.channel
+markets = Markets(topics.MARKET_EVENTS, tables, outbox, create_market)
+app.transport = Transport(
+    [URL(f"kafka://{config.kafka_brokers}")], app, outbox=outbox, state=markets, run_topics=run_topics
+)
+
+feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
+feed_service = Feeds(feed_plan, maps, config, feed_outbox, producer)
+tail = Tail(config.kafka_brokers, on_claim=feed_service.foreign_claim)
+feed_of = {(feed.exchange, symbol): feed.index for feed in feed_plan.values() for symbol in feed.symbols}
+
+
+def ask_for_resync(request: ResyncRequest) -> None:
+    """Send a market's request to the partition of the feed that serves the book."""
+    index = feed_of[request.exchange, request.symbol]
+    value = msgspec.json.encode(msgspec.structs.replace(request, feed=index))
+    outbox.append(topics.FEED_ASSIGNMENTS, index, request.symbol.encode(), value)
+
+
+def owned_partitions() -> set[int]:
+    """Partitions of market-events that this worker owns."""
+    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topics.MARKET_EVENTS}
+
+
+@app.on_partitions_assigned.connect
+async def own_feeds(_: Any, assigned: set[Any], **kwargs: Any) -> None:
+    if config.role != "strategies":
+        await feed_service.assign({tp.partition for tp in assigned if tp.topic == topics.FEED_ASSIGNMENTS})
