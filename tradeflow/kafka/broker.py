@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
+from tradeflow.kafka.class_data import ClassArchive
 from tradeflow.kafka.errors import BrokerFailed, DataDirUnusable, DiskFull, KafkaError, PortTaken
-from tradeflow.kafka.jars import VERSION, Progress, default_cache_dir, fetch_jars
+from tradeflow.kafka.jars import VERSION, Progress, default_cache_dir, fetch_jars, jars_home, unfinished
 from tradeflow.kafka.java import find_java
 from tradeflow.kafka.properties import LOGGING, jvm_options, server_properties
 from tradeflow.ports import free_port, is_free, port_holder
@@ -52,12 +53,12 @@ class Kafka:
         self.data_dir = Path(data_dir).absolute() if data_dir else Path()
         self._temporary = not data_dir
         self._properties = dict(properties or {})
-        self._cache_dir = (cache_dir or default_cache_dir()).absolute()
+        self.cache_dir = (cache_dir or default_cache_dir()).absolute()
         self._maven_url, self._progress = maven_url, progress
         self._guard: subprocess.Popen[str] | None = None
         self._jvm: list[str] = []
         self._class_path = ""
-        self._archive, self._new_archive = Path(), Path()
+        self._classes: ClassArchive | None = None
         self._lock: IO[str] | None = None
         self._log_start = 0  # where in its log the last start begins
 
@@ -109,8 +110,8 @@ class Kafka:
                 self._guard.stdin.write("stop\n")
                 self._guard.stdin.close()
             self._guard.wait()
-            if self._new_archive.is_file():
-                self._new_archive.replace(self._archive)
+            if self._classes:
+                self._classes.keep()
             self._guard = None
         if self._lock:
             self._lock.close()
@@ -140,7 +141,7 @@ class Kafka:
     def _prepare(self) -> None:
         """Everything that later starts share: runtime, jars, a formatted data directory."""
         java = find_java()
-        jars = fetch_jars(self._cache_dir, self._maven_url, self._progress)
+        jars = fetch_jars(self.cache_dir, self._maven_url, self._progress)
         self._progress(f"Starting Kafka {VERSION} on Java {java.version}")
         if self._temporary and self.data_dir == Path():
             self.data_dir = Path(tempfile.mkdtemp(prefix="tradeflow-kafka-"))
@@ -166,27 +167,17 @@ class Kafka:
             f"-Dlog4j2.configurationFile={(self.data_dir / 'log4j2.properties').as_uri()}",
         ]
         self._class_path = os.pathsep.join(map(str, jars))
-        # The classes as they lie in memory: halves the start.  Left by the first broker that ends orderly.
-        self._archive = self._cache_dir / f"kafka-{VERSION}" / f"java-{java.version}.jsa"
-
-    def _class_data(self) -> list[str]:
-        quiet = ["-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
-        if self._archive.exists():
-            self._new_archive = Path()
-            return [f"-XX:SharedArchiveFile={self._archive}", *quiet]
-        unfinished = self._cache_dir / "unfinished"
-        unfinished.mkdir(parents=True, exist_ok=True)
-        self._new_archive = unfinished / f"{uuid.uuid4().hex}.jsa"
-        return [f"-XX:ArchiveClassesAtExit={self._new_archive}", *quiet]
+        self._classes = ClassArchive(java, jars_home(self.cache_dir), unfinished(self.cache_dir))
 
     def _launch(self) -> None:
         configuration = self.data_dir / "server.properties"
         logs = self.data_dir / "logs"
         configuration.write_text(server_properties(self.port, free_port(), logs, self._properties))
-        class_data = self._class_data()
+        assert self._classes
         if not (logs / "meta.properties").exists():
-            self._format(configuration, class_data if self._archive.exists() else [])
-        command = [*self._jvm, *class_data, "-cp", self._class_path, "kafka.Kafka", str(configuration)]
+            self._format(configuration, self._classes.use())
+        classes = [*self._classes.use_or_make(), "-cp", self._class_path]
+        command = [*self._jvm, *classes, "kafka.Kafka", str(configuration)]
         temporary = str(self.data_dir) if self._temporary else ""
         with self.log_file.open("ab") as log:
             self._log_start = log.tell()

@@ -42,6 +42,16 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tradeflow"
 
 
+def jars_home(cache_dir: Path) -> Path:
+    """Of this version: the jars, laid out as in a Maven repository, and what is derived from them."""
+    return cache_dir / f"kafka-{VERSION}"
+
+
+def unfinished(cache_dir: Path) -> Path:
+    """For files being written: beside the finished ones, so that a rename suffices."""
+    return cache_dir / "unfinished"
+
+
 def listed_jars() -> dict[str, str]:
     """Path in a Maven repository -> SHA-256, in the order of the class path."""
     lines = LIST.read_text(encoding="ascii").splitlines()
@@ -57,7 +67,7 @@ def fetch_jars(
     `maven_url` is a Maven repository instead of the public one.
     Raises DownloadFailed, HashMismatch, DiskFull."""
     jars = listed_jars()
-    home = cache_dir / f"kafka-{VERSION}"
+    home = jars_home(cache_dir)
     with ThreadPoolExecutor(8) as pool:
         intact = list(pool.map(lambda item: _sha256(home / item[0]) == item[1], jars.items()))
         missing = [path for path, good in zip(jars, intact, strict=True) if not good]
@@ -105,14 +115,15 @@ class _Download:
         actual = _sha256(arrived)
         if actual != sha256:
             raise HashMismatch(path, sha256, str(actual))
+        os.utime(arrived, (946684800, 946684800))  # the same bytes, the same time: class archives stay valid
         target.parent.mkdir(parents=True, exist_ok=True)
         arrived.replace(target)
 
 
 @contextlib.contextmanager
 def _workspace(cache_dir: Path) -> Iterator[Path]:
-    """A directory for unfinished files beside the finished ones, so that a rename suffices; old ones go."""
-    scratch = cache_dir / "unfinished"
+    """A directory for this process's downloads; what killed ones have left goes after a day."""
+    scratch = unfinished(cache_dir)
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         for entry in scratch.iterdir():
