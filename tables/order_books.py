@@ -157,14 +157,15 @@ class OrderBook:
             return Effect.DUPLICATE
         if record.epoch != self.epoch:
             self._begin(record.epoch, now)
-        elif record.receipt_time <= self.heard:
-            return Effect.DUPLICATE
-        self.heard = record.receipt_time
+        fresh = record.receipt_time > self.heard
+        self.heard = max(self.heard, record.receipt_time)
         if self.state == "broken":
             return Effect.UNUSABLE
         if record.sequence > self.sequence:
             self._gap(record, now)
             return Effect.GAP
+        if not fresh:
+            return Effect.DUPLICATE
         if self.state == "stale":
             self._judge(now)
         return Effect.HEARD

@@ -164,8 +164,6 @@ class Market:
         if effect is Effect.APPLIED:
             book.offset = offset
         elif not changed:
-            if book.state == "broken":
-                self._ask_for_resync(served)
             return
         self._show(served, changed)
         if effect is Effect.APPLIED and book.state == "live":
