@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from tradeflow.simulator.book import MarketBook, Update
 from tradeflow.simulator.instruments import Instrument, decimal_text
-from tradeflow.simulator.market import MarketBook, Update
 from tradeflow.simulator.venue import Client, Frames, Venue
 
 DEPTH_STREAMS = ("depth", "depth@100ms")

@@ -50,16 +50,16 @@ def simulate_command(
 
 
 async def _serve(simulator: Simulator) -> None:
-    stop = asyncio.Event()
+    this = asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel if this else lambda: None)
     try:
         async with simulator:
             for name, url in simulator.endpoints.items():
                 click.echo(f"{name}={url}")
             click.echo(f"TRADEFLOW_SIMULATOR_URL={simulator.url}")
-            await stop.wait()
+            with contextlib.suppress(asyncio.CancelledError):
+                await simulator.run()
     except OSError as error:
         raise click.ClickException(
             f"port {simulator.port} can't be used ({error.strerror}): "

@@ -15,72 +15,14 @@ import math
 import random
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from tradeflow.simulator.book import MarketBook, Trade, Update
 from tradeflow.simulator.instruments import INSTRUMENTS, Instrument
 from tradeflow.simulator.ladder import Change, Ladder
-from tradeflow.simulator.truth import History
-
-RESOLUTION = {"binance": 1_000_000, "bitmex": 1_000_000, "coinbase": 1_000, "kraken": 1_000}
-"""Nanoseconds: how finely the exchange's times are written."""
 
 HALF_SPREAD = 0.5e-4
 LEVEL_GAP = 0.5e-4
 """Of the price: between the first levels; the gaps grow with the distance from the touch."""
-
-
-class Trade(NamedTuple):
-    """One fill: the taker's side, what it took and at which price."""
-
-    trade_id: int
-    side: str
-    price: int
-    lots: int
-    order_type: str
-    time: int
-
-
-class Update(NamedTuple):
-    """One version of a book: what changed since the last, and the trades that changed it.
-
-    `first`..`sequence` are its update ids, contiguous from one update of a book to the next."""
-
-    book: MarketBook
-    first: int
-    sequence: int
-    time: int
-    bids: list[Change]
-    asks: list[Change]
-    trades: list[Trade]
-
-
-class MarketBook:
-    """One exchange's book of one instrument, with its history and its last trades."""
-
-    def __init__(self, instrument: Instrument, history: int, first_id: int) -> None:
-        self.instrument = instrument
-        self.resolution = RESOLUTION[instrument.exchange]
-        self.bids = Ladder(bid=True)
-        self.asks = Ladder(bid=False)
-        self.history = History(history)
-        self.trades: list[Trade] = []
-        self.sequence = first_id
-        self.trade_id = first_id
-        self.time = 0
-        self.mid = 0.0
-        self.seen = 0.0
-        self.apart = 0.0
-        """Fraction of the price by which this book's target stands apart from the fair price."""
-
-    def commit(self, now: int, bids: list[Change], asks: list[Change], trades: list[Trade]) -> Update:
-        """Make the changes a version: stamped with `now`, or as soon after the last one as can be written."""
-        first = self.sequence + 1
-        self.sequence += len(bids) + len(asks)
-        self.time = max(now - now % self.resolution, self.time + self.resolution)
-        stamped = [trade._replace(time=self.time) for trade in trades]
-        self.trades = (self.trades + stamped)[-50:]
-        self.history.record(self.sequence, self.time, bids, asks)
-        return Update(self, first, self.sequence, self.time, bids, asks, stamped)
 
 
 class _Asset:

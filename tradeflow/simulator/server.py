@@ -11,11 +11,14 @@ from typing import Any, Self
 from aiohttp import web
 
 from tradeflow.simulator.binance import Binance
+from tradeflow.simulator.bitmex import Bitmex
+from tradeflow.simulator.coinbase import Coinbase
+from tradeflow.simulator.kraken import Kraken
 from tradeflow.simulator.market import Market
 from tradeflow.simulator.truth import UnknownVersion
 from tradeflow.simulator.venue import Venue
 
-VENUES: tuple[type[Venue], ...] = (Binance,)
+VENUES: tuple[type[Venue], ...] = (Binance, Bitmex, Coinbase, Kraken)
 
 FAULTS = ("drop", "refuse", "accept", "pause", "resume")
 
@@ -33,7 +36,9 @@ class Simulator:
     def __init__(self, market: Market | None = None, *, port: int = 0) -> None:
         self.market = market or Market()
         exchanges = {book.instrument.exchange for book in self.market.books.values()}
-        self.venues = {kind.name: kind(self.market) for kind in VENUES if kind.name in exchanges}
+        self.venues: dict[str, Venue] = {
+            kind.name: kind(self.market) for kind in VENUES if kind.name in exchanges
+        }
         self.port = port
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
@@ -87,6 +92,10 @@ class Simulator:
         if self._runner:
             await self._runner.cleanup()
 
+    async def run(self) -> None:
+        """Wait until the market or the server fails, and raise what failed."""
+        await asyncio.gather(*self._tasks)
+
     # --- the market's pace --------------------------------------------------------------------------------
 
     async def _pace(self) -> None:
@@ -106,8 +115,7 @@ class Simulator:
     def step(self) -> None:
         """One step of the market, sent to whoever subscribed."""
         for update in self.market.step(time.time_ns()):
-            if venue := self.venues.get(update.book.instrument.exchange):
-                venue.publish(update)
+            self.venues[update.book.instrument.exchange].publish(update)
 
     async def _beat(self) -> None:
         while True:

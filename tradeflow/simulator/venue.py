@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import time
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar
 
 import orjson
 from aiohttp import WSMsgType, web
 
-from tradeflow.simulator.market import Market, MarketBook, Update
+from tradeflow.simulator.book import MarketBook, Update
+from tradeflow.simulator.market import Market
 
-Frames = Iterable[tuple[Hashable, bytes]]
+Frames = Iterable[tuple[str, bytes]]
 """(topic, frame): the frame goes to every connection that subscribed to the topic."""
 
 QUEUE_LIMIT = 50_000
 """Frames that may wait for a slow or paused connection; beyond that it is cut, as exchanges do."""
 
 
+def rfc3339(at: int, digits: int) -> str:
+    """Nanoseconds since the epoch as 2021-07-22T22:36:07.865Z, with so many digits of the second."""
+    seconds, fraction = divmod(at, 1_000_000_000)
+    return f"{_to_the_second(seconds)}.{fraction // 10 ** (9 - digits):0{digits}d}Z"
+
+
+@functools.lru_cache(maxsize=64)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 class Client:
     """One WebSocket connection.  `send` only queues; one task writes."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
-        self.topics: set[Hashable] = set()
+        self.topics: set[str] = set()
         self._socket = socket
         self._transport = transport
         self._queue: deque[bytes] = deque()
@@ -70,7 +84,7 @@ class Venue(ABC):
         }
         self.clients: set[Client] = set()
         self.counts: Counter[str] = Counter()
-        self._subscribers: defaultdict[Hashable, set[Client]] = defaultdict(set)
+        self._subscribers: defaultdict[str, set[Client]] = defaultdict(set)
         self._running = asyncio.Event()
         self._running.set()
         self._refusing = False
@@ -123,14 +137,14 @@ class Venue(ABC):
                 self.counts["frames"] += 1
                 client.send(frame, lost=lost)
 
-    def has_subscribers(self, topic: Hashable) -> bool:
+    def has_subscribers(self, topic: str) -> bool:
         return bool(self._subscribers.get(topic))
 
-    def subscribe(self, client: Client, topic: Hashable) -> None:
+    def subscribe(self, client: Client, topic: str) -> None:
         client.topics.add(topic)
         self._subscribers[topic].add(client)
 
-    def unsubscribe(self, client: Client, topic: Hashable) -> None:
+    def unsubscribe(self, client: Client, topic: str) -> None:
         client.topics.discard(topic)
         self._subscribers[topic].discard(client)
 
