@@ -1,0 +1,107 @@
+"""BitMEX: levels by id, books anew at each partial; against a scripted server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from feed_server import FeedServer, Records, until
+
+from tradeflow.feeds.bitmex import BitmexFeed
+from tradeflow.feeds.endpoints import _loaded
+from tradeflow.feeds.registry import make_source
+from tradeflow.settings import Settings
+
+INSTRUMENTS = [
+    {
+        "symbol": "XBTUSD",
+        "rootSymbol": "XBT",
+        "quoteCurrency": "USD",
+        "typ": "FFWCSX",
+        "tickSize": 0.5,
+        "isQuanto": False,
+        "expiry": None,
+    }
+]
+
+
+def table(action: str, *rows: dict[str, Any], name: str = "orderBookL2") -> dict[str, Any]:
+    return {"table": name, "action": action, "data": [{"symbol": "XBTUSD", **row} for row in rows]}
+
+
+def level(number: int, side: str, *, second: int = 0, **fields: Any) -> dict[str, Any]:
+    return {"id": number, "side": side, "timestamp": f"2026-01-01T10:00:0{second}.123Z", **fields}
+
+
+PARTIAL = table(
+    "partial",
+    level(1, "Sell", second=3, size=100, price=30000.5),
+    level(2, "Buy", second=1, size=200, price=30000),
+)
+
+
+@pytest.fixture
+async def exchange():
+    async with FeedServer({"/api/v1/instrument/active": INSTRUMENTS}) as server:
+        yield server
+        _loaded.pop(("BITMEX", server.http), None)
+
+
+@pytest.fixture
+async def feed(exchange):
+    records = Records()
+    settings = Settings(bitmex_rest_url=exchange.http, bitmex_ws_url=f"{exchange.ws}/realtime")
+    task = asyncio.create_task(make_source("bitmex", ["BTC-USD-PERP"], settings).run(records))
+    await until(lambda: exchange.received or task.done())
+    await exchange.send(PARTIAL)
+    await until(lambda: records.of("book"))
+    yield records
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_levels_are_found_by_id(exchange, feed):
+    assert sorted(exchange.received[0]["args"]) == ["orderBookL2:XBTUSD", "trade:XBTUSD"]
+    await exchange.send(table("update", level(1, "Sell", second=4, size=150)))
+    await exchange.send(table("insert", level(3, "Buy", second=5, size=7, price=29999.5)))
+    await exchange.send(table("delete", level(2, "Buy", second=6)))
+    await until(lambda: len(feed.of("book")) == 4)
+    snapshot, update, insert, delete = feed.of("book", "BTC-USD-PERP")
+    assert snapshot["bids"] == [("30000", "200")] and snapshot["asks"] == [("30000.5", "100")]
+    assert update["asks"] == [("30000.5", "150")]
+    assert insert["bids"] == [("29999.5", "7")]
+    assert delete["bids"] == [("30000", "0")]
+    assert feed.books["BTC-USD-PERP"] == ({"29999.5": "7"}, {"30000.5": "150"})
+    assert snapshot["exchange_time"] == "2026-01-01T10:00:03.123000+00:00", "the latest change in the frame"
+
+
+async def test_a_second_partial_replaces_the_book(exchange, feed):
+    await exchange.send(table("partial", level(9, "Buy", size=1, price=29000)))
+    await until(lambda: len(feed.of("book")) == 2)
+    assert feed.of("book")[1]["snapshot"] and feed.books["BTC-USD-PERP"] == ({"29000": "1"}, {})
+
+
+async def test_books_are_taken_anew_from_time_to_time(exchange, feed, monkeypatch):
+    monkeypatch.setattr(BitmexFeed, "refresh_seconds", 0.2)
+    await asyncio.sleep(0.25)
+    await exchange.send(table("update", level(1, "Sell", size=150)))
+    await until(lambda: len(exchange.received) == 3)
+    assert exchange.received[1:] == [
+        {"op": "unsubscribe", "args": ["orderBookL2:XBTUSD"]},
+        {"op": "subscribe", "args": ["orderBookL2:XBTUSD"]},
+    ]
+    await exchange.send(table("update", level(1, "Sell", size=151)))
+    await asyncio.sleep(0.1)
+    assert len(exchange.received) == 3, "not again before its time"
+
+
+async def test_trades_keep_id_digits_and_time(exchange, feed):
+    await exchange.send(
+        '{"table":"trade","action":"insert","data":[{"timestamp":"2026-01-01T10:00:00.123Z",'
+        '"symbol":"XBTUSD","side":"Sell","size":100,"price":30000.50,"trdMatchID":"8f8fe9db"}]}'
+    )
+    (trade,) = await until(lambda: feed.of("trade"))
+    assert (trade["side"], trade["price"], trade["size"]) == ("sell", "30000.50", "100")
+    assert trade["trade_id"] == "8f8fe9db"
+    assert trade["exchange_time"] == "2026-01-01T10:00:00.123000+00:00"
