@@ -93,6 +93,9 @@ class Bitmex(Venue):
             if table not in ("orderBookL2", "trade") or name not in self.books:
                 _refuse(client, f"Unknown or expired symbol or table: {topic}", message)
                 continue
+            if message["op"] == "subscribe" and topic in client.topics:
+                _refuse(client, f"You are already subscribed to this topic: {topic}", message)
+                continue
             accepted.append(topic)
             client.send(orjson.dumps({"success": True, message["op"]: topic, "request": message}))
         for topic in accepted:
