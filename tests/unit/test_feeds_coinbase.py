@@ -104,7 +104,8 @@ async def test_trades_come_in_the_order_of_trading_without_the_history(exchange,
     await exchange.emit("market_trades", {"type": "snapshot", "trades": [match(2), match(1)]})
     await exchange.emit("market_trades", {"type": "update", "trades": [match(4, "SELL"), match(3)]})
     await until(lambda: records.of("trade"))
-    assert [(t["trade_id"], t["side"]) for t in records.of("trade")] == [("3", "buy"), ("4", "sell")]
+    # The exchange names the maker's side, we the taker's.
+    assert [(t["trade_id"], t["side"]) for t in records.of("trade")] == [("3", "sell"), ("4", "buy")]
     assert records.of("trade")[0]["price"] == "65083.60" and records.of("trade")[0]["size"] == "0.00000010"
     assert records.of("trade")[0]["exchange_time"] == "2026-08-09T21:05:43.5Z"
 

@@ -255,6 +255,31 @@ async def test_receipt_times_and_exchange_times_are_the_recorded_ones():
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize("exchange", ["coinbase", "okx", "bitmex"])
+async def test_a_trades_side_is_the_takers(exchange):
+    """Who takes buys at the ask and sells at the bid; between them, where books lag trades, nobody can tell."""
+    recording = Recording(DIRECTORY, CASES[exchange][0])
+
+    class Judge(Records):
+        right = wrong = 0
+
+        def trade(self, symbol: str, **fields: Any) -> None:
+            super().trade(symbol, **fields)
+            bids, asks = self.books.get(symbol, ({}, {}))
+            if bids and asks:
+                price = Decimal(fields["price"])
+                if price >= min(map(Decimal, asks)):
+                    self.right += fields["side"] == "buy"
+                    self.wrong += fields["side"] == "sell"
+                elif price <= max(map(Decimal, bids)):
+                    self.right += fields["side"] == "sell"
+                    self.wrong += fields["side"] == "buy"
+
+    judge = Judge()
+    await RecordedSource(make_source(exchange, recording.symbols, Settings()), recording).run(judge)
+    assert judge.right >= 8 and judge.right > 4 * judge.wrong, (judge.right, judge.wrong)
+
+
 async def test_a_missing_frame_of_coinbase_ends_the_connection():
     recording = Recording(DIRECTORY, "COINBASE")
     frames = list(recording.frames())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from cryptofeed.connection import RestEndpoint, Routes
@@ -16,6 +16,10 @@ from tradeflow.messages import Level
 from tradeflow.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+TAKER_SIDE = {"BUY": "sell", "SELL": "buy"}
+"""Coinbase names the maker's side: in its recorded frames SELL trades at the ask, BUY at the bid."""
 
 
 class Frame(msgspec.Struct):
@@ -47,7 +51,7 @@ class Match(msgspec.Struct):
     price: str
     size: str
     time: str
-    side: str
+    side: Literal["BUY", "SELL"]
 
 
 class TradeEvent(msgspec.Struct):
@@ -126,7 +130,7 @@ class CoinbaseFeed(Coinbase):  # type: ignore[misc]
     def _deliver_trade(self, match: Match) -> None:
         self.sink.trade(
             self.exchange_symbol_to_std_symbol(match.product_id),
-            side=match.side.lower(),
+            side=TAKER_SIDE[match.side],
             price=match.price,
             size=match.size,
             trade_id=match.trade_id,
