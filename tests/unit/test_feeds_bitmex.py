@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from feed_server import FeedServer, Records, until
 from tradeflow.feeds.bitmex import BitmexFeed
 from tradeflow.feeds.endpoints import _loaded
 from tradeflow.feeds.registry import make_source
+from tradeflow.feeds.rotation import Rotation
 from tradeflow.settings import Settings
 
 INSTRUMENTS = [
@@ -48,8 +51,8 @@ async def exchange():
         _loaded.pop(("BITMEX", server.http), None)
 
 
-@pytest.fixture
-async def feed(exchange):
+@contextlib.asynccontextmanager
+async def running(exchange: FeedServer) -> AsyncIterator[Records]:
     records = Records()
     settings = Settings(bitmex_rest_url=exchange.http, bitmex_ws_url=f"{exchange.ws}/realtime")
     task = asyncio.create_task(make_source("bitmex", ["BTC-USD-PERP"], settings).run(records))
@@ -59,6 +62,12 @@ async def feed(exchange):
     yield records
     task.cancel()
     await asyncio.wait([task])
+
+
+@pytest.fixture
+async def feed(exchange):
+    async with running(exchange) as records:
+        yield records
 
 
 async def test_levels_are_found_by_id(exchange, feed):
@@ -82,18 +91,26 @@ async def test_a_second_partial_replaces_the_book(exchange, feed):
     assert feed.of("book")[1]["snapshot"] and feed.books["BTC-USD-PERP"] == ({"29000": "1"}, {})
 
 
-async def test_books_are_taken_anew_from_time_to_time(exchange, feed, monkeypatch):
-    monkeypatch.setattr(BitmexFeed, "refresh_seconds", 0.2)
-    await asyncio.sleep(0.25)
-    await exchange.send(table("update", level(1, "Sell", size=150)))
-    await until(lambda: len(exchange.received) == 3)
-    assert exchange.received[1:] == [
-        {"op": "unsubscribe", "args": ["orderBookL2:XBTUSD"]},
-        {"op": "subscribe", "args": ["orderBookL2:XBTUSD"]},
-    ]
-    await exchange.send(table("update", level(1, "Sell", size=151)))
-    await asyncio.sleep(0.1)
-    assert len(exchange.received) == 3, "not again before its time"
+async def test_books_are_taken_anew_from_time_to_time(exchange, monkeypatch):
+    monkeypatch.setattr(BitmexFeed, "refresh_seconds", 0.3)
+    async with running(exchange):
+        await asyncio.sleep(0.35)
+        await exchange.send(table("update", level(1, "Sell", size=150)))
+        await until(lambda: len(exchange.received) == 3)
+        assert exchange.received[1:] == [
+            {"op": "unsubscribe", "args": ["orderBookL2:XBTUSD"]},
+            {"op": "subscribe", "args": ["orderBookL2:XBTUSD"]},
+        ]
+        await exchange.send(table("update", level(1, "Sell", size=151)))
+        await asyncio.sleep(0.1)
+        assert len(exchange.received) == 3, "not again before its time"
+
+
+def test_each_has_its_turn_in_order():
+    rotation = Rotation(["a", "b", "c"], 0.0)
+    assert [rotation.due() for _ in range(5)] == ["a", "b", "c", "a", "b"]
+    assert Rotation(["a"], 60.0).due() is None
+    assert Rotation([], 0.0).due() is None
 
 
 async def test_trades_keep_id_digits_and_time(exchange, feed):

@@ -103,6 +103,14 @@ def numbers(levels: Any) -> list[tuple[Decimal, Decimal]]:
     return [(Decimal(price), Decimal(size)) for price, size in levels]
 
 
+async def check(samples: Samples, simulator: Simulator, exchange: str) -> None:
+    truths = await simulator.truths(exchange, [(symbol, at) for symbol, at, _ in samples.samples])
+    for (symbol, at, (bids, asks)), truth in zip(samples.samples, truths, strict=True):
+        assert sorted(numbers(bids.items()), reverse=True) == numbers(truth["bids"]), (symbol, at)
+        assert sorted(numbers(asks.items())) == numbers(truth["asks"]), (symbol, at)
+        assert min(len(bids), len(asks)) > 10
+
+
 @pytest.mark.parametrize("exchange", SYMBOLS)
 async def test_books_equal_the_simulators_true_ones(simulator, exchange):
     samples = Samples(every=5)
@@ -112,11 +120,20 @@ async def test_books_equal_the_simulators_true_ones(simulator, exchange):
     task.cancel()
     await asyncio.wait([task])
     assert {symbol for symbol, *_ in samples.samples} == set(SYMBOLS[exchange])
-    truths = await simulator.truths(exchange, [(symbol, at) for symbol, at, _ in samples.samples])
-    for (symbol, at, (bids, asks)), truth in zip(samples.samples, truths, strict=True):
-        assert sorted(numbers(bids.items()), reverse=True) == numbers(truth["bids"]), (symbol, at)
-        assert sorted(numbers(asks.items())) == numbers(truth["asks"]), (symbol, at)
-        assert min(len(bids), len(asks)) > 10
+    await check(samples, simulator, exchange)
+
+
+@pytest.mark.parametrize("exchange", ["bitmex", "kraken"])
+async def test_books_that_are_taken_anew_stay_true(simulator, exchange):
+    """Where nothing numbers the updates, each book is subscribed again now and then, within its epoch."""
+    samples = Samples(every=5)
+    source = SimulatedSource(exchange, SYMBOLS[exchange], simulator.endpoints)
+    source._live.feed_class.refresh_seconds = 0.7  # type: ignore[attr-defined]
+    task = asyncio.create_task(source.run(samples))
+    await until(lambda: sum(b["snapshot"] for b in samples.of("book")) >= 4 * len(SYMBOLS[exchange]), 20)
+    task.cancel()
+    await asyncio.wait([task])
+    await check(samples, simulator, exchange)
 
 
 class Trial:

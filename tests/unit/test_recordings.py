@@ -257,7 +257,7 @@ async def test_receipt_times_and_exchange_times_are_the_recorded_ones():
 
 @pytest.mark.parametrize("exchange", ["coinbase", "okx", "bitmex"])
 async def test_a_trades_side_is_the_takers(exchange):
-    """Who takes buys at the ask and sells at the bid; between them, where books lag trades, nobody can tell."""
+    """Takers buy at the ask and sell at the bid; between the two, where books lag trades, nobody can tell."""
     recording = Recording(DIRECTORY, CASES[exchange][0])
 
     class Judge(Records):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from typing import Any
 
@@ -11,22 +10,24 @@ from cryptofeed.exchanges import Bitmex
 from cryptofeed.types import OrderBook, Trade
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, as_sent
+from tradeflow.feeds.rotation import REFRESH_SECONDS, Rotation
 from tradeflow.settings import Settings
-
-REFRESH_SECONDS = 600.0
-"""BitMEX numbers nothing: a vanished update would stay unseen.  So each book is taken anew that often."""
 
 
 class BitmexFeed(Bitmex):  # type: ignore[misc]
+    """BitMEX numbers nothing: a lost update would stay unseen.  So each book is taken anew now and then."""
+
     refresh_seconds = REFRESH_SECONDS
 
     async def subscribe(self, conn: Any) -> None:
         await super().subscribe(conn)
-        self._taken = dict.fromkeys(self.subscription["orderBookL2"], time.monotonic())
+        self._rotation = Rotation(self.subscription["orderBookL2"], self.refresh_seconds)
 
     async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
         await super().message_handler(msg, conn, timestamp)
-        await self._refresh_one(conn)
+        if (name := self._rotation.due()) is not None:
+            for op in ("unsubscribe", "subscribe"):
+                await conn.write(json.dumps({"op": op, "args": [f"orderBookL2:{name}"]}))
 
     async def _book(self, msg: dict[str, Any], timestamp: float) -> None:
         if msg["action"] == "partial" and msg["data"]:
@@ -34,16 +35,6 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
             self._l2_book[pair] = OrderBook(self.id, pair, max_depth=self.max_depth)
             self.order_id[pair] = defaultdict(dict)
         await super()._book(msg, timestamp)
-
-    async def _refresh_one(self, conn: Any) -> None:
-        """Subscribe again to the book that was taken longest ago, if it is time; its partial replaces it."""
-        name = next(iter(self._taken))
-        if time.monotonic() - self._taken[name] < self.refresh_seconds:
-            return
-        del self._taken[name]
-        self._taken[name] = time.monotonic()  # now the last in order
-        for op in ("unsubscribe", "subscribe"):
-            await conn.write(json.dumps({"op": op, "args": [f"orderBookL2:{name}"]}))
 
 
 class BitmexSource(CryptofeedSource):

@@ -16,6 +16,7 @@ from cryptofeed.symbols import Symbols
 
 from tables.book import Book
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, exact
+from tradeflow.feeds.rotation import REFRESH_SECONDS, Rotation
 from tradeflow.feeds.source import FeedError, GapError, Sink
 from tradeflow.messages import Level
 from tradeflow.settings import Settings
@@ -91,13 +92,16 @@ def checksum(bids: list[Level], asks: list[Level]) -> int:
 
 
 class KrakenFeed(Feed):  # type: ignore[misc]
-    """cryptofeed knows only Kraken's first WebSocket API."""
+    """cryptofeed knows only Kraken's first WebSocket API.
+
+    The checksum covers ten levels a side; for what lies below, each book is taken anew now and then."""
 
     id = "KRAKEN_V2"
     websocket_endpoints = [WebsocketEndpoint("wss://ws.kraken.com/v2")]  # noqa: RUF012
     rest_endpoints: list[Any] = []  # noqa: RUF012
     websocket_channels = {L2_BOOK: "book", TRADES: "trade"}  # noqa: RUF012
     request_limit = 10
+    refresh_seconds = REFRESH_SECONDS
     depth: int
     sink: Sink
     receipt_time: int
@@ -106,6 +110,7 @@ class KrakenFeed(Feed):  # type: ignore[misc]
         """Instruments first: their decimals are part of the checksum; the rest follows them."""
         self._books: dict[str, Book] = {}
         self._pairs: dict[str, Pair] = {}
+        self._rotation = Rotation([], self.refresh_seconds)
         await conn.write(json.dumps({"method": "subscribe", "params": {"channel": "instrument"}}))
 
     async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
@@ -120,6 +125,9 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             await self._on_instruments(_instruments.decode(frame.data).pairs, conn)
         elif frame.method and not frame.success:
             raise FeedError(f"kraken refused to {frame.method} {frame.symbol}: {frame.error}")
+        if (name := self._rotation.due()) is not None:
+            await self._ask(conn, "unsubscribe", "book", [name])
+            await self._ask(conn, "subscribe", "book", [name])
 
     async def _on_instruments(self, pairs: list[Pair], conn: Any) -> None:
         wanted = {name for names in self.subscription.values() for name in names}
@@ -133,10 +141,14 @@ class KrakenFeed(Feed):  # type: ignore[misc]
         if not self._pairs:
             raise FeedError(f"kraken lists none of {', '.join(sorted(wanted))}: correct the partition map")
         for channel in self.subscription:
-            params = {"channel": channel, "symbol": sorted(self._pairs), "snapshot": True}
-            if channel == "book":
-                params["depth"] = self.depth
-            await conn.write(json.dumps({"method": "subscribe", "params": params}))
+            await self._ask(conn, "subscribe", channel, sorted(self._pairs))
+        self._rotation = Rotation(sorted(self._pairs), self.refresh_seconds)
+
+    async def _ask(self, conn: Any, method: str, channel: str, names: list[str]) -> None:
+        params = {"channel": channel, "symbol": names, "snapshot": True}
+        if channel == "book":
+            params["depth"] = self.depth
+        await conn.write(json.dumps({"method": method, "params": params}))
 
     def _on_book(self, data: BookData, *, is_snapshot: bool) -> None:
         pair = self._pairs[data.symbol]
