@@ -18,6 +18,10 @@ def canonical(number: str) -> str:
     return format(Decimal(number).normalize(), "f")
 
 
+class GapError(Exception):
+    """The exchange's own check has failed: frames are missing."""
+
+
 class PlainBook:
     """Two dicts of canonical price -> canonical size."""
 
@@ -89,7 +93,8 @@ class BinanceClient(Protocol):
         name, first, last = data["s"], int(data["U"]), int(data["u"])
         if last <= self.last[name]:
             return None
-        assert first <= self.last[name] + 1
+        if first > self.last[name] + 1:
+            raise GapError(f"{first} follows {self.last[name]}")
         self.last[name] = last
         for side in ("b", "a"):
             for price, size in data[side]:
@@ -107,7 +112,8 @@ class CoinbaseClient(Protocol):
         return socket
 
     def feed(self, frame):
-        assert int(frame["sequence_num"]) == self.sequence + 1
+        if int(frame["sequence_num"]) != self.sequence + 1:
+            raise GapError(f"{frame['sequence_num']} follows {self.sequence}")
         self.sequence += 1
         self.heartbeats += frame["channel"] == "heartbeats"
         if frame["channel"] == "market_trades":
@@ -162,7 +168,8 @@ class KrakenClient(Protocol):
         bids, asks = book.sorted(10)
         best = [digits[1][price] for price, _ in asks] + [digits[0][price] for price, _ in bids]
         text = "".join(number.replace(".", "").lstrip("0") for level in best for number in level.split())
-        assert zlib.crc32(text.encode()) == int(data["checksum"])
+        if zlib.crc32(text.encode()) != int(data["checksum"]):
+            raise GapError(f"checksum of {name}")
         self.checksums += 1
         return name, None, data["timestamp"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 
 import click
@@ -61,7 +62,7 @@ async def _serve(simulator: Simulator) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await simulator.run()
     except OSError as error:
+        problem = "is taken" if error.errno == errno.EADDRINUSE else f"can't be used ({error})"
         raise click.ClickException(
-            f"port {simulator.port} can't be used ({error.strerror}): "
-            "choose another --port, or 0 for any free one"
+            f"port {simulator.port} {problem}: choose another --port, or 0 for any free one"
         ) from None

@@ -36,6 +36,10 @@ class Ladder:
         rank = min(rank, len(self.prices) - 1)
         return self.prices[-1 - rank] if self.bid else self.prices[rank]
 
+    def bests(self, depth: int) -> list[int]:
+        """The best prices, best first."""
+        return self.prices[: -depth - 1 : -1] if self.bid else self.prices[:depth]
+
     def set(self, price: int, lots: int) -> None:
         """Make the level this big; 0 removes it."""
         before = self.lots.get(price, 0)
@@ -68,8 +72,5 @@ class Ladder:
 
     def top(self, depth: int | None = None) -> list[tuple[int, int]]:
         """(ticks, lots), best first."""
-        if depth is None:
-            depth = len(self.prices)
-        prices = self.prices[: -depth - 1 : -1] if self.bid else self.prices[:depth]
         lots = self.lots
-        return [(price, lots[price]) for price in prices]
+        return [(price, lots[price]) for price in self.bests(len(self) if depth is None else depth)]

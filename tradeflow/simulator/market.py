@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tradeflow.simulator.book import MarketBook, Trade, Update
@@ -28,11 +29,14 @@ LEVEL_GAP = 0.5e-4
 class _Asset:
     """The fair price of a base asset, and which of its books stands apart, until when."""
 
-    def __init__(self, price: float, until: float) -> None:
-        self.price = price
+    def __init__(self, books: list[MarketBook], until: float) -> None:
+        self.price = books[0].instrument.price
         self.seen = 0.0
         self.until = until
         self.apart: MarketBook | None = None
+        # A book that stands apart is worth more where another exchange has the same symbol.
+        symbols = Counter(book.instrument.symbol for book in books)
+        self.candidates = [book for book in books if symbols[book.instrument.symbol] > 1] or books
 
 
 class Market:
@@ -59,7 +63,13 @@ class Market:
         self._random = random.Random(seed)
         self._books = [MarketBook(instrument, history, start // 1_000_000) for instrument in instruments]
         self.books = {(b.instrument.exchange, b.instrument.symbol): b for b in self._books}
-        self._assets = {i.base: _Asset(i.price, until=self._random.uniform(1.0, 4.0)) for i in instruments}
+        self._assets = {
+            base: _Asset(
+                [book for book in self._books if book.instrument.base == base],
+                until=self._random.uniform(1.0, 4.0),
+            )
+            for base in dict.fromkeys(i.base for i in instruments)
+        }
         for book in self._books:
             self._open(book, start)
 
@@ -93,15 +103,13 @@ class Market:
         asset.seen = clock
         if clock >= asset.until:
             if asset.apart is None:
-                asset.apart = draw.choice(
-                    [b for b in self._books if b.instrument.base == book.instrument.base]
-                )
+                asset.apart = draw.choice(asset.candidates)
                 asset.apart.apart = draw.choice((-1.0, 1.0)) * draw.uniform(0.013, 0.018)
                 asset.until = clock + draw.uniform(2.0, 4.0)
             else:
                 asset.apart.apart = 0.0
                 asset.apart = None
-                asset.until = clock + 3.0 + draw.expovariate(1 / 9.0)
+                asset.until = clock + 6.0 + draw.expovariate(1 / 10.0)
         target = asset.price * (1.0 + book.apart) * (1.0 + draw.gauss(0.0, 0.3e-4))
         book.mid += (target - book.mid) * (1.0 - math.exp(-(clock - book.seen) / 0.25))
         book.seen = clock
@@ -115,10 +123,11 @@ class Market:
         return bid, max(bid + 1, math.ceil(mid + half))
 
     def _gap(self, book: MarketBook, rank: float) -> int:
-        """Ticks between the touch and the level of a rank: about 6 % of the price at rank 200."""
+        """Ticks between the touch and the level of a rank: about 9 % of the price at rank 250."""
         i = book.instrument
-        unit = max(1.0, book.mid * LEVEL_GAP * 10**i.price_decimals / i.tick)
-        return int((rank + rank * rank / 40.0) * unit)
+        bend = 40.0 * max(1.0, self.depth / 250.0)
+        ticks = (rank + rank * rank / bend) * book.mid * LEVEL_GAP * 10**i.price_decimals / i.tick
+        return int(max(rank, ticks))
 
     def _lots(self, book: MarketBook) -> int:
         i = book.instrument
@@ -149,6 +158,9 @@ class Market:
             trades = self._sweep(book, book.asks, "buy", bid)
         elif book.bids.best >= ask:
             trades = self._sweep(book, book.bids, "sell", ask)
+        elif draw.random() < 0.15:
+            # Nothing but the trade, so that the update shows exactly what it took.
+            return self._trade(book, book.bids if draw.random() < 0.5 else book.asks)
         for _ in range(1 + (draw.random() < 0.4) + (draw.random() < 0.3)):
             own, other, price, sign = (
                 (book.bids, book.asks, bid, -1) if draw.random() < 0.5 else (book.asks, book.bids, ask, 1)
@@ -160,10 +172,7 @@ class Market:
                 if (price - own.best) * -sign > self._gap(book, 3.0):
                     rank = 0.0
                 self._add(book, own, other, price, sign, rank)
-            elif kind < 0.15 and not trades:
-                # Nothing after it, so that the update shows exactly what the trade took.
-                return self._trade(book, own)
-            elif kind < 0.65:
+            elif kind < 0.6:
                 self._add(book, own, other, price, sign, draw.expovariate(1 / 12.0))
             else:
                 own.set(own.price_at(int(draw.expovariate(1 / 12.0))), 0)
@@ -178,10 +187,10 @@ class Market:
         own.set(price, self._lots(book))
 
     def _trade(self, book: MarketBook, ladder: Ladder) -> list[Trade]:
-        """A market order of about the best level's size takes from `ladder`, at most three levels of it."""
+        """A market order of about the best level's size takes from at most three levels, never the last."""
         left = max(1, int(ladder.lots[ladder.best] * self._random.lognormvariate(-1.0, 0.8)))
         fills = []
-        for price in [ladder.price_at(rank) for rank in range(3)]:
+        for price in ladder.bests(min(3, len(ladder) - 1)):
             taken = min(left, ladder.lots[price])
             fills.append((price, taken))
             ladder.set(price, ladder.lots[price] - taken)
