@@ -49,7 +49,7 @@ def claim_data_dir(directory: Path, cluster: str) -> None:
 
 
 class StateTable(faust.Table):
-    """A table whose records carry their cut's offset; recovery keeps the newer of two."""
+    """A table of bytes whose records carry their cut's offset; recovery keeps the newer of two."""
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         fresh: dict[tuple[int, bytes], Any] = {}

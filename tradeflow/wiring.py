@@ -105,7 +105,8 @@ def state_table(name: str) -> StateTable:
         name=name,
         beacon=app.tables.beacon,
         partitions=maps.symbols.count,
-        schema=faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"),
+        key_type=bytes,
+        value_type=bytes,
         extra_topic_configs={"max.message.bytes": str(topics.MAX_RECORD_BYTES)},
         options={"block_cache_size": 8 << 20, "write_buffer_size": 8 << 20},
     )

@@ -1,0 +1,96 @@
+"""kill -9 in mid-stream, and workers that come and go under load: nothing lost, nothing changed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import (
+    SESSION_TIMEOUT,
+    Cluster,
+    Load,
+    Reference,
+    Worker,
+    caught_up,
+    check_books,
+    check_orders,
+    running,
+    strategies,
+    until,
+)
+from tradeflow import topics
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+RATE = 2_500
+
+
+def settle_and_check(cluster: Cluster, worker: Worker, load: Load) -> tuple[int, int]:
+    """(orders, books) that were compared, after everything sent has gone through."""
+    until(lambda: caught_up(cluster, worker), 60, "the worker catches up")
+    log = cluster.read(topics.MARKET_EVENTS)
+    reference = Reference(cluster.maps, log, strategies(cluster.maps))
+    # Clock records still arrive while this is read; orders are settled by then, for nothing else moves.
+    orders = check_orders(cluster, reference)
+    books = check_books(worker, reference, cluster.maps.books(list(cluster.maps.exchanges)))
+    applied = sum(sum(market.counts["deltas"].values()) for market in reference.markets.values())
+    snapshots = sum(sum(market.counts["snapshots"].values()) for market in reference.markets.values())
+    trades = sum(sum(market.counts["trades"].values()) for market in reference.markets.values())
+    assert applied + snapshots + trades == load.sent, "records were lost between raw topics and books"
+    return orders, books
+
+
+def test_killing_the_only_worker_twice_loses_and_changes_nothing(tmp_path: Path) -> None:
+    with Cluster(tmp_path, TRADEFLOW_ROLE="strategies", TRADEFLOW_SILENCE_TIMEOUT="1e9") as cluster:
+        worker = cluster.worker().wait_ready()
+        load = Load(cluster.maps)
+        with running(load.send, cluster.brokers, 45_000, RATE):
+            for pause, next_name in ((5.3, "w1"), (3.7, "elsewhere")):  # with its local state, and without
+                time.sleep(pause)
+                worker.kill()
+                worker = cluster.worker(next_name).wait_ready()
+        orders, books = settle_and_check(cluster, worker, load)
+        assert orders > 5_000
+        assert books == 15
+
+
+def test_a_second_worker_joins_and_leaves_under_load(tmp_path: Path) -> None:
+    with Cluster(tmp_path, TRADEFLOW_ROLE="strategies", TRADEFLOW_SILENCE_TIMEOUT="1e9") as cluster:
+        first = cluster.worker("w1").wait_ready()
+        load = Load(cluster.maps, seed=2)
+        with running(load.send, cluster.brokers, 45_000, RATE):
+            time.sleep(3)
+            second = cluster.worker("w2").wait_ready()
+            time.sleep(4)
+            second.signal(signal.SIGTERM)
+            second.child.wait()
+            time.sleep(2)
+        orders, books = settle_and_check(cluster, first, load)
+        assert orders > 5_000
+        assert books == 15
+
+
+def test_a_killed_worker_is_replaced_by_the_other(tmp_path: Path) -> None:
+    with Cluster(tmp_path, TRADEFLOW_ROLE="strategies", TRADEFLOW_SILENCE_TIMEOUT="1e9") as cluster:
+        first = cluster.worker("w1").wait_ready()
+        second = cluster.worker("w2").wait_ready()
+        load = Load(cluster.maps, seed=3)
+        with running(load.send, cluster.brokers, 35_000, RATE):
+            time.sleep(5)
+            first.kill()
+            killed = time.monotonic()
+            books = cluster.maps.books(list(cluster.maps.exchanges))
+
+            def all_served() -> bool:
+                try:
+                    return all(second.book(*place, depth=1)["state"] == "live" for place in books)
+                except OSError:
+                    return False
+
+            until(all_served, SESSION_TIMEOUT + 5, "the other worker serves every book")
+            assert time.monotonic() - killed < SESSION_TIMEOUT + 5
+        orders, _ = settle_and_check(cluster, second, load)
+        assert orders > 3_000
