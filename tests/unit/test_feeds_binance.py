@@ -10,8 +10,8 @@ from aiohttp import web
 from feed_server import FeedServer, Records, until
 
 from tradeflow.feeds import binance as module
+from tradeflow.feeds import endpoints
 from tradeflow.feeds.binance import SnapshotBudget
-from tradeflow.feeds.endpoints import _loaded
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.source import FeedError
 from tradeflow.settings import Settings
@@ -72,7 +72,7 @@ async def exchange():
     module.budget = SnapshotBudget()
     async with Exchange() as server:
         yield server
-        _loaded.pop(("BINANCE", server.http), None)
+        endpoints._loaded.pop(("BINANCE", server.http), None)
 
 
 @pytest.fixture
@@ -196,6 +196,32 @@ async def test_an_unknown_symbol_is_reported_and_the_others_run(exchange):
     await asyncio.wait([task])
     with pytest.raises(FeedError, match="binance lists none of NO-COIN"):
         await make_source("binance", ["NO-COIN"], exchange.settings()).run(Records())
+
+
+async def test_instruments_are_read_once_and_an_old_copy_serves_in_need(exchange, monkeypatch):
+    async def connect() -> None:
+        sink = Records()
+        task = asyncio.create_task(make_source("binance", ["BTC-USDT"], exchange.settings()).run(sink))
+        await until(lambda: sink.of("book") or task.done())
+        task.cancel()
+        await asyncio.wait([task])
+        assert sink.of("book")
+
+    def requests() -> int:
+        return exchange.requests.count("/api/v3/exchangeInfo")
+
+    await connect()
+    await connect()
+    assert requests() == 1
+    monkeypatch.setattr(endpoints, "INSTRUMENTS_AGE", 0.0)
+    await connect()
+    assert requests() == 2
+    del exchange.rest["/api/v3/exchangeInfo"]
+    await connect()
+    assert requests() == 3
+    endpoints._loaded.clear()
+    with pytest.raises(FeedError, match=r"can't read the instruments at http://127\.0\.0\.1:.*404"):
+        await make_source("binance", ["BTC-USDT"], exchange.settings()).run(Records())
 
 
 async def test_budget_is_a_burst_then_one_a_second():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ipaddress
+import logging
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from cryptofeed.feed import Feed
 from cryptofeed.symbols import Symbols
 
 from tradeflow.feeds.source import FeedError
+
+logger = logging.getLogger(__name__)
 
 REST_TIMEOUT = 8.0
 INSTRUMENTS_AGE = 3600.0
@@ -94,14 +97,17 @@ async def load_instruments(feed_class: type[Feed]) -> None:
     """Fill cryptofeed's symbol table for the class, from the exchange at most once an hour and endpoint.
 
     cryptofeed would do it in the constructor, blocking, and it keeps one table for a class id, whatever the
-    endpoint.  Raises FeedError with the reason."""
+    endpoint.  Raises FeedError with the reason, unless older instruments are known."""
     key = (feed_class.id, feed_class.rest_endpoints[0].address)
     if key not in _loaded or time.monotonic() - _loaded[key][0] > INSTRUMENTS_AGE:
         try:
             symbols, info = await asyncio.to_thread(_read_instruments, feed_class)
         except Exception as error:
-            raise FeedError(f"can't read the instruments at {key[1]}: {error}") from error
-        _loaded[key] = (time.monotonic(), symbols, info)
+            if key not in _loaded:
+                raise FeedError(f"can't read the instruments at {key[1]}: {error}") from error
+            logger.warning("%s: instruments at %s stay an old copy: %s", *key, error)
+        else:
+            _loaded[key] = (time.monotonic(), symbols, info)
     Symbols.set(feed_class.id, *_loaded[key][1:])
 
 

@@ -236,7 +236,7 @@ class Publisher:
         try:
             self._send(self.book_topic, state.partition, state.key, self._encode(record))
         except Exception as error:
-            logger.warning("%s %s: the down record has to wait: %r", self.exchange, symbol, error)
+            logger.debug("%s %s: the down record has to wait: %r", self.exchange, symbol, error)
             return False
         state.last_sent = record.receipt_time
         return True

@@ -160,6 +160,8 @@ class Supervisor:
             told = self.publisher.down(reason)
             await _end(watch)
             await _end(run)
+        if not told:
+            logger.error("%s: %s, but Kafka takes no record of it; waiting", self._name, reason)
         while not told:
             await asyncio.sleep(0.2)
             told = self.publisher.repeat_down(reason)
