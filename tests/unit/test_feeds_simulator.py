@@ -108,7 +108,7 @@ async def check(samples: Samples, simulator: Simulator, exchange: str) -> None:
     for (symbol, at, (bids, asks)), truth in zip(samples.samples, truths, strict=True):
         assert sorted(numbers(bids.items()), reverse=True) == numbers(truth["bids"]), (symbol, at)
         assert sorted(numbers(asks.items())) == numbers(truth["asks"]), (symbol, at)
-        assert min(len(bids), len(asks)) > 10
+        assert bids and asks
 
 
 @pytest.mark.parametrize("exchange", SYMBOLS)
