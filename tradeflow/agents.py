@@ -77,4 +77,5 @@ async def clock() -> None:
     if not app.rebalancing:
         now = encode(Clock(receipt_time=time.time_ns()))
         for partition in wiring.owned_partitions():
+            markets.load(partition)  # its books are served before their next event
             outbox.append(topics.MARKET_EVENTS, partition, b"", now)

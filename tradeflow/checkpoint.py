@@ -136,21 +136,24 @@ class Markets:
         """How long the last checkpoint took until the broker had acknowledged it."""
 
     def __getitem__(self, partition: int) -> Market:
-        """The live market of a partition, loaded from the tables if need be."""
+        """The live market of a partition."""
+        return self.load(partition).market
+
+    def load(self, partition: int) -> LiveMarket:
+        """The live market of a partition, from the tables if it isn't in memory yet."""
         live = self._live.get(partition)
         if live is None:
             slots = _Slots(self._tables, self._marker, partition)
             live = self._live[partition] = LiveMarket(self._create(partition), slots)
             live.market.restore(slots.read)
-        return live.market
+        return live
 
     def owned(self) -> dict[int, Market]:
         return {partition: live.market for partition, live in self._live.items()}
 
     def first_new(self, partition: int) -> int:
         """Offset of the first record that is not part of the partition's state."""
-        self[partition]
-        return self._live[partition].slots.cut + 1
+        return self.load(partition).slots.cut + 1
 
     def applied(self, partition: int, offset: int) -> None:
         """Everything up to `offset` is in the market, and what it caused is in the outbox."""

@@ -196,6 +196,14 @@ class Consumer(driver.Consumer):
             self._reading.clear()
             self.transport.state.reset()
 
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        # aiokafka seeks only where something above 0 is committed; elsewhere what was read would be skipped.
+        committed = await super().seek_to_committed()
+        fresh = [tp for tp, offset in committed.items() if not offset and not self._is_changelog_tp(tp)]
+        if fresh:
+            await self._thread.seek_to_beginning(*fresh)
+        return committed
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Holes in the offsets need no bookkeeping: messages are tracked, not offsets."""
 

@@ -23,6 +23,8 @@ from mode import Service
 SEAMS = [
     (driver.Consumer, "getmany", ["timeout"]),
     (driver.Consumer, "perform_seek", []),
+    (driver.Consumer, "seek_to_committed", []),
+    (driver.AIOKafkaConsumerThread, "seek_to_beginning", ["partitions"]),
     (driver.Consumer, "ack", ["message"]),
     (driver.Consumer, "_add_gap", ["tp", "offset_from", "offset_to"]),
     (driver.Consumer, "on_partitions_assigned", ["assigned", "generation_id"]),
