@@ -12,6 +12,8 @@ from rich.console import Console
 
 from tradeflow.kafka.broker import Kafka
 from tradeflow.kafka.errors import KafkaError
+from tradeflow.kafka.jars import VERSION, default_cache_dir, fetch_jars, jars_home
+from tradeflow.kafka.java import find_java
 from tradeflow.settings import SettingsError, load_settings
 
 
@@ -41,6 +43,18 @@ def run(port: int, data_dir: Path | None, *, on_ready: Callable[[Kafka], None], 
         kafka.stop()
 
 
+def fetch(console: Console) -> None:
+    """Download the jars and check that there is a Java.  Raises KafkaError."""
+    settings = load_settings()
+    find_java()
+    with console.status("Looking for Kafka") as status:
+        progress = status.update if console.is_terminal else (lambda _: None)
+        jars = fetch_jars(settings.cache_dir or default_cache_dir(), settings.maven_url, progress)
+    console.print(
+        f"Kafka {VERSION} is there: {len(jars)} jars in {jars_home(settings.cache_dir or default_cache_dir())}"
+    )
+
+
 @click.command("kafka")
 @click.option(
     "--port", default=9092, show_default=True, type=click.IntRange(0, 65535), help="0 = any free port."
@@ -50,7 +64,10 @@ def run(port: int, data_dir: Path | None, *, on_ready: Callable[[Kafka], None], 
     type=click.Path(path_type=Path, file_okay=False),
     help="Keeps topics from one run to the next; default: a temporary directory, removed at the end.",
 )
-def kafka_command(port: int, data_dir: Path | None) -> None:
+@click.option(
+    "--fetch-only", is_flag=True, help="Only download what a start needs, for one without a network."
+)
+def kafka_command(port: int, data_dir: Path | None, fetch_only: bool) -> None:
     """Run a real Kafka on this machine, without Docker, until Ctrl-C."""
     console = Console(stderr=True, highlight=False)
 
@@ -60,6 +77,8 @@ def kafka_command(port: int, data_dir: Path | None) -> None:
         click.echo(f"Kafka is ready: KAFKA_BROKERS={kafka.bootstrap}  (Ctrl-C ends it)")
 
     try:
+        if fetch_only:
+            return fetch(console)
         run(port, data_dir, on_ready=on_ready, console=console)
     except (KafkaError, SettingsError) as error:
         raise click.ClickException(str(error)) from None

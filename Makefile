@@ -1,0 +1,89 @@
+# The commands of this project; `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+UV = $(or $(shell command -v uv),$(BIN)/uv)
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.12 \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+SECONDS :=
+ARGS :=
+
+.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format bench lock lock-kafka bench-lock clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Set everything up in .venv (the others do that by themselves)
+
+demo: $(INSTALLED) ## Kafka, simulated exchanges, a worker and its web pages, until Ctrl-C (or SECONDS=30)
+	@exec $(BIN)/tradeflow demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+run: $(INSTALLED) ## The same on the real exchanges; orders stay on paper
+	@exec $(BIN)/tradeflow run $(ARGS)
+
+test: $(INSTALLED) ## Run all tests, on a real Kafka that they start themselves (ARGS="-k book" selects)
+	@exec $(BIN)/pytest $(ARGS)
+
+test-unit: $(INSTALLED) ## Run the tests that need no Kafka
+	@exec $(BIN)/pytest tests/unit $(ARGS)
+
+test-integration: $(INSTALLED) ## Run the tests on a real Kafka, those that kill and freeze processes aside
+	@exec $(BIN)/pytest tests/integration $(ARGS)
+
+test-cov: $(INSTALLED) ## Run all tests and show which lines none of them reaches
+	@exec $(BIN)/pytest --cov=tradeflow --cov=tables --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: $(INSTALLED) ## Check style, types and which module may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ruff: $(INSTALLED) ## Check style only
+	$(BIN)/ruff check
+
+format: $(INSTALLED) ## Format, and repair what can be repaired by itself
+	$(BIN)/ruff check --fix --exit-zero
+	$(BIN)/ruff format
+
+bench: $(INSTALLED) ## Measure throughput and latency, next to others
+	@exec $(BIN)/python -m bench $(ARGS)
+
+lock: $(INSTALLED) $(UV) ## Lock the Python packages anew (UPGRADE=1: at their newest versions)
+	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --group build -o requirements-build.lock
+
+bench-lock: $(INSTALLED) $(UV) ## Lock the packages of the benchmarks' other contestants anew
+	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done
+
+lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version that tradeflow/kafka/jars.py names
+	$(BIN)/python -m tradeflow.kafka.jars > $(VENV)/jars.sha256
+	mv $(VENV)/jars.sha256 tradeflow/kafka/jars.sha256
+
+clean: ## Remove .venv and the tools' caches (data directories and the user's cache stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist build
+	find tradeflow tables tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+# Every package is checked against its hash, those that build others included: hence no build isolation.
+$(INSTALLED): requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what tradeflow needs into $(VENV) (once; 1–3 minutes)"
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements-build.lock
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements.lock | scripts/pip-progress requirements.lock \
+		|| { scripts/compiler-hint $(BIN)/python; exit 1; }
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/tradeflow kafka --fetch-only
+	@touch $@
+
+$(BIN)/python:
+	@python=$$(PYTHON="$(PYTHON)" scripts/find-python); \
+	echo "Setting up $(VENV) with $$("$$python" --version) ($$python)"; \
+	"$$python" -m venv --clear $(VENV)
+
+$(BIN)/uv: | $(INSTALLED)
+	$(PIP) install --quiet uv
