@@ -74,8 +74,7 @@ class Feeds(Service):
         log.warning(
             "feed %d was claimed by worker %s (epoch %d): claiming it again", claim.feed, claim.worker, epoch
         )
-        symbol = claim.symbols[0]
-        running[0].request_resync(symbol, f"claimed by another worker at epoch {epoch}")
+        running[0].restart(f"claimed by another worker at epoch {epoch}")
 
     def status(self) -> list[dict[str, Any]]:
         return [
