@@ -60,7 +60,7 @@ class Nervous(Strategy):
     def on_book(self, book, ctx):
         ctx.state.calls += 1
         yield buy(book, book.bid.price, ctx.state.calls)
-        if book.bid.price == Decimal("97"):
+        if book.bid.price == Decimal("103"):
             raise RuntimeError(f"call {ctx.state.calls}")
 
 
@@ -107,7 +107,11 @@ steps = st.lists(
         st.tuples(st.just("lost"), st.integers(0, 3), st.just(0)),
         st.tuples(st.just("down"), st.integers(0, 3), st.just(0)),
         st.tuples(st.just("again"), st.integers(0, 3), st.integers(1, 8)),
-        st.tuples(st.just("time"), st.just(0), st.sampled_from([1, 50_000_000, 400_000_000, 2_100_000_000])),
+        st.tuples(
+            st.just("time"),
+            st.just(0),
+            st.sampled_from([1, 50_000_000, 400_000_000, 2_100_000_000, 6_000_000_000]),
+        ),
         st.tuples(st.just("clock"), st.just(0), st.just(0)),
         st.tuples(st.just("clock"), st.just(0), st.just(0)),
     ),
@@ -172,7 +176,7 @@ def history(plan: list[tuple[str, int, int]]) -> tuple[list[MarketEvent], set[in
                 side="buy" if value % 2 else "sell",
                 price=str(100 + value),
                 size="0.5",
-                trade_id=None if value > 9 else str(value),
+                trade_id=None if value > 9 else str(value % 4),
             )
             feed.written.append(trade)
             log.append(trade)

@@ -243,7 +243,6 @@ class Market:
         value = read("strategy_states", _MARKET_KEY)
         if value is not None:
             self.event_time, self._refreshed = msgspec.json.decode(value, type=tuple[int, int])
-            self._runs.timers.start(self.event_time)
         for served in self._served.values():
             value = read("order_books", served.place)
             if value is not None:

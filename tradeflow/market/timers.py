@@ -28,7 +28,7 @@ class Timers:
             for timer in run.strategy.timers()
         ]
         self.due = 0 if self._timers else _NEVER
-        """Event time from which there is something to do."""
+        """Event time from which there is something to do; at first that isn't known, so at once."""
 
     def advance(self, before: int, after: int) -> list[Firing]:
         """What fires while event time moves from `before` to `after`: each timer at most once, by time.
@@ -39,9 +39,5 @@ class Timers:
             last = after // interval * interval
             if 0 < before < last:
                 firings.append(Firing(last, run, name, handler))
-        self.start(after)
+        self.due = min(((after // interval + 1) * interval for interval, *_ in self._timers), default=_NEVER)
         return sorted(firings, key=lambda firing: firing.time)
-
-    def start(self, now: int) -> None:
-        """Continue from event time `now`."""
-        self.due = min(((now // interval + 1) * interval for interval, *_ in self._timers), default=_NEVER)
