@@ -46,12 +46,13 @@ def run(port: int, data_dir: Path | None, *, on_ready: Callable[[Kafka], None], 
 def fetch(console: Console) -> None:
     """Download the jars and check that there is a Java.  Raises KafkaError."""
     settings = load_settings()
-    find_java()
+    cache_dir = settings.cache_dir or default_cache_dir()
+    java = find_java()
     with console.status("Looking for Kafka") as status:
         progress = status.update if console.is_terminal else (lambda _: None)
-        jars = fetch_jars(settings.cache_dir or default_cache_dir(), settings.maven_url, progress)
+        jars = fetch_jars(cache_dir, settings.maven_url, progress)
     console.print(
-        f"Kafka {VERSION} is there: {len(jars)} jars in {jars_home(settings.cache_dir or default_cache_dir())}"
+        f"Kafka {VERSION}: {len(jars)} jars in {jars_home(cache_dir)}, Java {java.version}", soft_wrap=True
     )
 
 
