@@ -121,7 +121,9 @@ def canonical_decimal(text: str) -> str:
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise NormalizeError(f"{text!r} is not a number") from None
+        raise NormalizeError(f"{text[:200]!r} is not a number") from None
+    if "_" in text or not text.isascii():  # which Decimal takes for digits
+        raise NormalizeError(f"{text[:200]!r} is not a number")
     if not number.is_finite():
         raise NormalizeError(f"{text!r} is not a finite number")
     if number < 0:
@@ -149,7 +151,7 @@ def nanoseconds(time: float | str) -> int:
             return microseconds * 1000
     text = time if isinstance(time, str) else repr(time)
     seconds, _, fraction = text.partition(".")
-    if _is_digits(seconds + fraction):
+    if seconds and _is_digits(seconds + fraction):
         result = int(seconds) * SECOND + _fraction(fraction, text)
     elif isinstance(time, str):
         result = _iso_nanoseconds(time)
