@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from tradeflow.symbols import SymbolError, canonical_symbol
@@ -209,11 +210,13 @@ def check_map(file: str, pairs: Iterable[tuple[str, object]]) -> PartitionMap:
         spelling[symbol] = name
     if not partitions:
         raise PartitionMapError(f'{file}: is empty; give it at least one symbol, {{"BTC-USDT": 0}}')
-    unused = sorted(set(range(max(partitions.values()) + 1)) - set(partitions.values()))
+    used = set(partitions.values())
+    unused = [str(number) for number in islice((n for n in range(max(used)) if n not in used), 6)]
     if unused:
+        unused[5:] = ["…"] * len(unused[5:])
         raise PartitionMapError(
-            f"{file}: no symbol is on partition {', '.join(map(str, unused))}; "
-            f"number the partitions from 0 to {len(set(partitions.values())) - 1} without a hole"
+            f"{file}: no symbol is on partition {', '.join(unused)}; "
+            f"number the partitions from 0 to {len(used) - 1} without a hole"
         )
     return PartitionMap(file, partitions)
 
@@ -241,7 +244,12 @@ def extend(
         if symbol not in partitions:
             partitions[symbol] = min(load, key=lambda number: (load[number], number))
             load[partitions[symbol]] += 1
-    return check_map(map_.file if map_ else file, partitions.items())
+    file = map_.file if map_ else file
+    if len(partitions) < count:
+        raise PartitionMapError(
+            f"{file}: {len(partitions)} symbols can't fill {count} partitions; give at least {count} symbols"
+        )
+    return check_map(file, partitions.items())
 
 
 def dump_map(map_: PartitionMap) -> str:
