@@ -6,11 +6,15 @@ import asyncio
 import contextlib
 import errno
 import signal
+from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
+from tradeflow.simulator.host import Host
 from tradeflow.simulator.instruments import listed
 from tradeflow.simulator.market import Market
+from tradeflow.simulator.recorded import RecordedExchange, recorded_names
 from tradeflow.simulator.server import Simulator
 
 
@@ -19,7 +23,13 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
 
 
 @click.command("simulate")
-@click.option("--port", default=0, show_default=True, help="Port on 127.0.0.1; 0 = any free one.")
+@click.option(
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port on 127.0.0.1; 0 = any free one.",
+)
 @click.option(
     "--rate",
     default=500.0,
@@ -33,36 +43,62 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
     default=250,
     show_default=True,
     type=click.IntRange(10, 1000),
-    help="Levels a side; up to 1000, so that every exchange's snapshot shows the whole book.",
+    help="Levels a side that books are kept at, give or take ten.",
 )
 @click.option("--exchanges", default="", callback=_names, help="Comma separated; default: all.")
 @click.option("--symbols", default="", callback=_names, help="Comma separated, as BTC-USDT; default: all.")
+@click.option(
+    "--recordings",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Play the recordings (NAME.0, NAME.ws.*) of this directory instead, each on a port of its own.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Of recordings: times as fast as they came; default: as fast as they are taken.",
+)
 def simulate_command(
-    port: int, rate: float, seed: int, depth: int, exchanges: list[str], symbols: list[str]
+    port: int,
+    rate: float,
+    seed: int,
+    depth: int,
+    exchanges: list[str],
+    symbols: list[str],
+    recordings: Path | None,
+    speed: float | None,
 ) -> None:
     """Simulate the exchanges' own protocols on this machine.
 
     When ready, prints the environment that points tradeflow at them, one NAME=URL a line."""
     try:
-        market = Market(listed(exchanges, symbols), seed=seed, rate=rate, depth=depth)
-    except ValueError as error:
+        served: list[Host]
+        if recordings:
+            served = [RecordedExchange(recordings, name, speed=speed) for name in recorded_names(recordings)]
+        else:
+            served = [
+                Simulator(Market(listed(exchanges, symbols), seed=seed, rate=rate, depth=depth), port=port)
+            ]
+    except (ValueError, FileNotFoundError) as error:
         raise click.UsageError(str(error)) from None
-    asyncio.run(_serve(Simulator(market, port=port)))
+    asyncio.run(_serve(served))
 
 
-async def _serve(simulator: Simulator) -> None:
+async def _serve(served: Iterable[Host]) -> None:
+    """Until a signal, or until one of them fails."""
     this = asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, this.cancel if this else lambda: None)
-    try:
-        async with simulator:
-            for name, url in simulator.endpoints.items():
+    async with contextlib.AsyncExitStack() as stack:
+        for one in served:
+            try:
+                await stack.enter_async_context(one)
+            except OSError as error:
+                problem = "is taken" if error.errno == errno.EADDRINUSE else f"can't be used ({error})"
+                raise click.ClickException(
+                    f"port {one.port} {problem}: choose another --port, or 0 for any free one"
+                ) from None
+        for one in served:
+            for name, url in one.endpoints.items():
                 click.echo(f"{name}={url}")
-            click.echo(f"TRADEFLOW_SIMULATOR_URL={simulator.url}")
-            with contextlib.suppress(asyncio.CancelledError):
-                await simulator.run()
-    except OSError as error:
-        problem = "is taken" if error.errno == errno.EADDRINUSE else f"can't be used ({error})"
-        raise click.ClickException(
-            f"port {simulator.port} {problem}: choose another --port, or 0 for any free one"
-        ) from None
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*(one.run() for one in served))

@@ -28,8 +28,8 @@ _NUMBER = b'"sequence_num":0,'
 class _NumberedClient(Client):
     """Puts the connection's own sequence number into each frame; a lost frame has one, too."""
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
-        super().__init__(socket, transport)
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
         self.sequence = 0
 
     def send(self, frame: bytes, *, lost: bool = False) -> None:
@@ -62,8 +62,8 @@ class Coinbase(Venue):
 
     # --- requests -----------------------------------------------------------------------------------------
 
-    def new_client(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> Client:
-        return _NumberedClient(socket, transport)
+    def new_client(self, transport: asyncio.Transport) -> Client:
+        return _NumberedClient(transport)
 
     def received(self, client: Client, message: Any) -> None:
         kind = message.get("type") if isinstance(message, dict) else None

@@ -62,6 +62,8 @@ class Ladder:
 
     def take_changes(self) -> list[Change]:
         """What changed since the last call, in order of first touch; what ended as it began is left out."""
+        if not self._before:
+            return []
         changes = [
             Change(price, before, after)
             for price, before in self._before.items()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Coroutine
+from typing import Any
 
 from aiohttp import web
 
 from tradeflow.simulator.binance import Binance
 from tradeflow.simulator.bitmex import Bitmex
 from tradeflow.simulator.coinbase import Coinbase
+from tradeflow.simulator.host import Host
 from tradeflow.simulator.kraken import Kraken
 from tradeflow.simulator.market import Market
 from tradeflow.simulator.truth import UnknownVersion
@@ -23,7 +23,7 @@ VENUES: tuple[type[Venue], ...] = (Binance, Bitmex, Coinbase, Kraken)
 FAULTS = ("drop", "refuse", "accept", "pause", "resume")
 
 
-class Simulator:
+class Simulator(Host):
     """The exchanges of a market, served on 127.0.0.1 while the context lasts.
 
         async with Simulator(Market(rate=200)) as simulator:
@@ -31,17 +31,15 @@ class Simulator:
             simulator.truth("binance", "BTC-USDT", sequence=…)
             simulator.venues["binance"].drop()   # and refuse, accept, pause, resume, skip(symbol)
 
-    Raises OSError if the port is taken; port 0 takes a free one."""
+    Raises OSError if the port is taken."""
 
     def __init__(self, market: Market | None = None, *, port: int = 0) -> None:
+        super().__init__(port)
         self.market = market or Market()
         exchanges = {book.instrument.exchange for book in self.market.books.values()}
         self.venues: dict[str, Venue] = {
             kind.name: kind(self.market) for kind in VENUES if kind.name in exchanges
         }
-        self.port = port
-        self._tasks: list[asyncio.Task[None]] = []
-        self._runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
@@ -49,13 +47,15 @@ class Simulator:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """Environment names and the URLs that point tradeflow here."""
+        """Environment names and the URLs that point tradeflow here; the simulator's own is the last."""
         ws = f"ws://127.0.0.1:{self.port}"
+        exchanges = [venue.endpoints(self.url, ws) for venue in self.venues.values()]
         return {
-            name: url for venue in self.venues.values() for name, url in venue.endpoints(self.url, ws).items()
+            **{name: url for endpoints in exchanges for name, url in endpoints.items()},
+            "TRADEFLOW_SIMULATOR_URL": self.url,
         }
 
-    async def __aenter__(self) -> Self:
+    def application(self) -> web.Application:
         application = web.Application()
         application.add_routes(
             [
@@ -68,33 +68,14 @@ class Simulator:
         )
         for venue in self.venues.values():
             application.add_routes(venue.routes())
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        except OSError:
-            await self._runner.cleanup()
-            raise
-        self.port = self._runner.addresses[0][1]
-        self._tasks = [asyncio.create_task(self._pace()), asyncio.create_task(self._beat())]
-        return self
+        return application
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    def background(self) -> list[Coroutine[None, None, None]]:
+        return [self._pace(), self._beat()]
+
+    def closing(self) -> None:
         for venue in self.venues.values():
             venue.drop()
-        if self._runner:
-            await self._runner.cleanup()
-
-    async def run(self) -> None:
-        """Wait until the market or the server fails, and raise what failed."""
-        await asyncio.gather(*self._tasks)
 
     # --- the market's pace --------------------------------------------------------------------------------
 

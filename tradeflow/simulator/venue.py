@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import time
 from abc import ABC, abstractmethod
@@ -22,6 +21,8 @@ Frames = Iterable[tuple[str, bytes]]
 
 QUEUE_LIMIT = 50_000
 """Frames that may wait for a slow or paused connection; beyond that it is cut, as exchanges do."""
+WRITE_BUFFER = 4 * 1024 * 1024
+"""Bytes that may wait in a connection's transport before its frames wait in the queue."""
 
 
 def rfc3339(at: int, digits: int) -> str:
@@ -36,17 +37,19 @@ def _to_the_second(seconds: int) -> str:
 
 
 class Client:
-    """One WebSocket connection.  `send` only queues; one task writes."""
+    """One WebSocket connection.  `send` only queues; one task writes, all that waits at once.
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
+    A system call a frame would be most of a simulator's work, so it frames text messages itself (RFC 6455,
+    unmasked as a server's are); aiohttp answers pings and closing on the same transport."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
         self.topics: set[str] = set()
-        self._socket = socket
         self._transport = transport
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
 
     def send(self, frame: bytes, *, lost: bool = False) -> None:
-        """Queue an encoded frame; a lost one never leaves, as if the exchange had not sent it."""
+        """Queue an encoded message; a lost one never leaves, as if the exchange had not sent it."""
         if lost:
             return
         self._queue.append(frame)
@@ -59,16 +62,26 @@ class Client:
         self._transport.abort()
 
     async def write(self, running: asyncio.Event) -> None:
-        """Send what is queued, for ever, whenever `running` is set."""
-        with contextlib.suppress(ConnectionError):
-            while True:
-                await self._wake.wait()
-                await running.wait()
-                self._wake.clear()
-                while self._queue and running.is_set():
-                    await self._socket.send_frame(self._queue.popleft(), WSMsgType.TEXT)
-                if self._queue:
-                    self._wake.set()
+        """Send what is queued, whenever `running` is set, until the connection ends."""
+        while not self._transport.is_closing():
+            await self._wake.wait()
+            await running.wait()
+            while self._transport.get_write_buffer_size() > WRITE_BUFFER:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            self._wake.clear()
+            frames = [self._queue.popleft() for _ in range(min(len(self._queue), 1000))]
+            if self._queue:
+                self._wake.set()
+            self._transport.write(b"".join(part for frame in frames for part in (_header(len(frame)), frame)))
+
+
+def _header(length: int) -> bytes:
+    """Of one whole text message."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2)
+    return b"\x81\x7f" + length.to_bytes(8)
 
 
 class Venue(ABC):
@@ -115,8 +128,8 @@ class Venue(ABC):
     def beat(self, now: int) -> None:  # noqa: B027
         """A second has passed; by default nothing is sent."""
 
-    def new_client(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> Client:
-        return Client(socket, transport)
+    def new_client(self, transport: asyncio.Transport) -> Client:
+        return Client(transport)
 
     # --- the market's side --------------------------------------------------------------------------------
 
@@ -196,7 +209,7 @@ class Venue(ABC):
         transport = request.transport
         if not isinstance(transport, asyncio.Transport):
             return socket
-        client = self.new_client(socket, transport)
+        client = self.new_client(transport)
         self.clients.add(client)
         writer = asyncio.create_task(client.write(self._running))
         try:
