@@ -1,6 +1,7 @@
 """Binance spot, simulated: `exchangeInfo`, `depth`, and combined streams of depth diffs and aggregate trades.
 
-Differs from the real one in this: a diff is sent for each update at once, not for each 100 ms.
+Differs from the real one in this: a diff is sent for each update at once, not for each 100 ms.  A `depth`
+snapshot has at most `limit` levels a side, so only a book that is not deeper is known in full from it.
 """
 
 from __future__ import annotations

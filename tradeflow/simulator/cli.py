@@ -42,8 +42,8 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
     "--depth",
     default=250,
     show_default=True,
-    type=click.IntRange(10, 1000),
-    help="Levels a side that books are kept at, give or take ten.",
+    type=click.IntRange(10, 980),
+    help="Levels a side, or up to ten more: all fit into snapshots and subscriptions of 1,000 levels.",
 )
 @click.option("--exchanges", default="", callback=_names, help="Comma separated; default: all.")
 @click.option("--symbols", default="", callback=_names, help="Comma separated, as BTC-USDT; default: all.")

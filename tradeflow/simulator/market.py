@@ -40,7 +40,10 @@ class _Asset:
 
 
 class Market:
-    """All books of all exchanges.  `rate`: steps a second, over all books; `depth`: levels a side."""
+    """All books of all exchanges.
+
+    `rate`: steps a second, over all books; `depth`: levels a side, at least 10, kept by adding and canceling
+    (up to ten more; fewer for a while on a side that the price has run through)."""
 
     def __init__(
         self,
@@ -55,8 +58,8 @@ class Market:
         """`history`: versions kept of each book; `start`: nanoseconds since the epoch, by default now."""
         if start is None:
             start = time.time_ns()
-        if not instruments:
-            raise ValueError("a market needs at least one instrument")
+        if not instruments or depth < 10:
+            raise ValueError(f"a market needs instruments and 10 levels a side, not {depth}")
         self.rate = rate
         self.depth = depth
         self.steps = 0
