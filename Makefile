@@ -8,8 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-UV = $(or $(shell command -v uv),$(BIN)/uv)
-COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.12 \
+FROM_LOCK := --require-hashes --no-build-isolation -r requirements.lock
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.12 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 SECONDS :=
 ARGS :=
@@ -55,11 +55,11 @@ format: $(INSTALLED) ## Format, and repair what can be repaired by itself
 bench: $(INSTALLED) ## Measure throughput and latency, next to others
 	@exec $(BIN)/python -m bench $(ARGS)
 
-lock: $(INSTALLED) $(UV) ## Lock the Python packages anew (UPGRADE=1: at their newest versions)
+lock: $(INSTALLED) ## Lock the Python packages anew (UPGRADE=1: at their newest versions)
 	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -o requirements-build.lock
 
-bench-lock: $(INSTALLED) $(UV) ## Lock the packages of the benchmarks' other contestants anew
+bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' other contestants anew
 	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done
 
 lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version that tradeflow/kafka/jars.py names
@@ -71,10 +71,11 @@ clean: ## Remove .venv and the tools' caches (data directories and the user's ca
 	find tradeflow tables tests bench -name __pycache__ -prune -exec rm -rf {} +
 
 # Every package is checked against its hash, those that build others included: hence no build isolation.
+# uv takes a third of pip's time; where it can't reach its index (a mirror known to pip only), pip goes on.
 $(INSTALLED): requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	@echo "Installing what tradeflow needs into $(VENV) (once; 1–3 minutes)"
+	@echo "Installing into $(VENV) (once; a minute or two)"
 	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements-build.lock
-	@$(PIP) install --require-hashes --no-build-isolation -r requirements.lock | scripts/pip-progress requirements.lock \
+	@$(BIN)/uv pip install --python $(VENV) --compile-bytecode $(FROM_LOCK) || $(PIP) install $(FROM_LOCK) \
 		|| { scripts/compiler-hint $(BIN)/python; exit 1; }
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/tradeflow kafka --fetch-only
@@ -84,6 +85,3 @@ $(BIN)/python:
 	@python=$$(PYTHON="$(PYTHON)" scripts/find-python); \
 	echo "Setting up $(VENV) with $$("$$python" --version) ($$python)"; \
 	"$$python" -m venv --clear $(VENV)
-
-$(BIN)/uv: | $(INSTALLED)
-	$(PIP) install --quiet uv
