@@ -104,6 +104,11 @@ class Outbox:
             lane.task = asyncio.get_running_loop().create_task(self._pump(lane))
         return batch.done
 
+    async def send(self, topic: str, partition: int, key: bytes | None, value: bytes) -> int:
+        """Send one record by itself and wait for it; returns its offset.  Raises aiokafka's errors."""
+        written = await self._producer().send_and_wait(topic, value, key=key, partition=partition)
+        return int(written.offset)
+
     async def room(self) -> None:
         """Wait until less than the limit is unacknowledged: backpressure for whoever reads from Kafka."""
         if not self._room.is_set():

@@ -174,7 +174,7 @@ app.transport = Transport(
 )
 
 feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
-feed_service = Feeds(feed_plan, maps, config, feed_outbox, producer)
+feed_service = Feeds(feed_plan, maps, config, feed_outbox)
 tail = Tail(config.kafka_brokers, on_claim=feed_service.foreign_claim)
 feed_of = {(feed.exchange, symbol): feed.index for feed in feed_plan.values() for symbol in feed.symbols}
 

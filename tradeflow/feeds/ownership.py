@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -38,7 +38,6 @@ class Feeds(Service):
         maps: PartitionMaps,
         settings: Settings,
         outbox: Outbox,
-        producer: Callable[[], Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -47,7 +46,6 @@ class Feeds(Service):
         self._maps = maps
         self._settings = settings
         self._outbox = outbox
-        self._producer = producer
         self._running: dict[int, tuple[Supervisor, asyncio.Task[None]]] = {}
 
     async def assign(self, partitions: set[int]) -> None:
@@ -104,7 +102,6 @@ class Feeds(Service):
             worker=self.worker,
             time=time.time_ns(),
         )
-        written = await self._producer().send_and_wait(
-            topics.FEED_CLAIMS, msgspec.json.encode(claim), key=str(feed.index).encode(), partition=0
+        return await self._outbox.send(
+            topics.FEED_CLAIMS, 0, str(feed.index).encode(), msgspec.json.encode(claim)
         )
-        return int(written.offset)
