@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import time
+import urllib.request
 from collections import Counter
 from pathlib import Path
 
 import aiohttp
 import pytest
+from click.testing import CliRunner
 
+from tradeflow.simulator.cli import simulate_command
 from tradeflow.simulator.recorded import RecordedExchange
 
 RECORDINGS = Path(
@@ -136,3 +141,20 @@ async def test_rest_of_the_recordings():
                     assert response.status == 200
                     sizes[name] += len(json.dumps(await response.json()))
     assert min(sizes.values()) > 50_000
+
+
+def test_process_serves_a_directory_of_recordings(recording):
+    command = [sys.executable, "-m", "tradeflow.simulator", "--recordings", str(recording)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        urls = dict(process.stdout.readline().strip().split("=", 1) for _ in range(2))
+        with urllib.request.urlopen(f"{urls['TRADEFLOW_TOY_REST_URL']}/instruments?kind=SPOT") as answer:
+            assert json.load(answer) == {"n": 1}
+        assert urls["TRADEFLOW_TOY_WS_URL"].startswith("ws://127.0.0.1:")
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_a_directory_without_recordings_is_a_clear_error(tmp_path):
+    result = CliRunner().invoke(simulate_command, ["--recordings", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "no recordings (NAME.ws.*) in" in result.output
