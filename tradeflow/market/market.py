@@ -217,7 +217,8 @@ class Market:
         )
 
     def _send(self, orders: list[Order]) -> None:
-        self._outputs.extend(Output("orders", order.symbol.encode(), _encode(order)) for order in orders)
+        for order in orders:
+            self._outputs.append(Output("orders", order.symbol.encode(), _encode(order)))
 
     # --- checkpoint ---
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tables.book import Book
 from tables.order_books import OrderBook
 from tradeflow.market.changes import BookChange
 from tradeflow.market.trades import TradeTape
@@ -75,7 +76,7 @@ class ServedBook:
         """Continue from a checkpoint: the top that was last published is that of the book."""
         self.book.load(value)
         self._bid, self._ask = self.book.book.best_bid, self.book.book.best_ask
-        self._middle = self.book.book.mid_and_spread()
+        self._middle = _middle(self.book.book)
 
     def publish(self, now: int, state_changed: bool, outputs: list[Output]) -> None:
         """After an event that touched the book: its top if that is another, its levels if they are due."""
@@ -83,10 +84,9 @@ class ServedBook:
         book = order_book.book
         bid, ask = book.best_bid, book.best_ask
         if bid != self._bid or ask != self._ask or state_changed:
-            if bid is None or ask is None:
-                self._middle = None
-            elif self._bid is None or self._ask is None or bid[0] != self._bid[0] or ask[0] != self._ask[0]:
-                self._middle = book.mid_and_spread()
+            was_bid, was_ask = self._bid, self._ask
+            if not (bid and ask and was_bid and was_ask and bid[0] == was_bid[0] and ask[0] == was_ask[0]):
+                self._middle = _middle(book)
             self._bid, self._ask = bid, ask
             outputs.append(self.top(now))
         order_book.pending = True
@@ -156,3 +156,8 @@ class ServedBook:
             sequence=book.sequence,
             event_time=now,
         )
+
+
+def _middle(book: Book) -> tuple[str, str, str] | None:
+    """Mid, spread and percentage; none where bid and ask contradict each other."""
+    return None if book.crossed else book.mid_and_spread()

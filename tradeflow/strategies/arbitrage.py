@@ -11,7 +11,8 @@ from tradeflow.strategies.actions import Action, buy, sell
 from tradeflow.strategies.strategy import Strategy
 from tradeflow.strategies.views import BookView, Context
 
-# Taker fees of the lowest volume tier as fractions; they change: check yours.
+# Taker fees of the lowest volume tier as fractions, from public schedules of 2025 (Binance spot, BitMEX
+# perpetuals, Coinbase Advanced, Kraken Pro).  They change and depend on the account: pass your own.
 TAKER_FEES = {
     "binance": Decimal("0.001"),
     "bitmex": Decimal("0.0005"),

@@ -41,9 +41,7 @@ class Imbalance(Strategy):
             yield sell(book, book.bid.price, -steps * self.size, tif="IOC", tag="imbalance")
 
     def _target(self, book: BookView, position: int) -> int:
-        bids, asks = book.top(self.levels)
-        bid = sum((quote.size for quote in bids), Decimal(0))
-        ask = sum((quote.size for quote in asks), Decimal(0))
+        bid, ask = book.volume(self.levels)
         # Compared without a division: sizes are above zero in a live book, and nothing is rounded.
         difference, total = bid - ask, bid + ask
         if difference >= self.enter * total:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from tables.order_books import OrderBook, State
 from tradeflow.messages import Side, Trade
 
+_ZERO = Decimal(0)
+
 
 class Quote(NamedTuple):
     """One price level."""
@@ -87,6 +89,12 @@ class BookView:
         """(bids, asks), at most `n` each, best first."""
         bids, asks = self._order_book.book.top(n)
         return [_exact(level) for level in bids], [_exact(level) for level in asks]
+
+    def volume(self, n: int) -> tuple[Decimal, Decimal]:
+        """(bids, asks): the summed sizes of at most `n` levels a side, exact where 28 digits hold them."""
+        bids, asks = self._order_book.book.top(n)
+        bid = sum([Decimal(size) for _, size in bids], _ZERO)
+        return bid, sum([Decimal(size) for _, size in asks], _ZERO)
 
     def __repr__(self) -> str:
         return f"<{self.exchange} {self.symbol} {self.state} {self.epoch}:{self.sequence}>"
