@@ -75,7 +75,7 @@ class Strategy(msgspec.Struct, frozen=True, metaclass=_StrategyMeta):
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
             try:
-                if isinstance(value, float) and _is_exact(field.type):
+                if _is_exact(field.type) and _holds_float(value):
                     raise msgspec.ValidationError("a float can't hold an exact number: pass Decimal or str")
                 checked = msgspec.convert(value, field.type)
             except msgspec.ValidationError as error:
@@ -140,6 +140,14 @@ def timer(*, seconds: float) -> Callable[[Handler], Handler]:
         return method
 
     return decorate
+
+
+def _holds_float(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_float, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_holds_float, value))
+    return isinstance(value, float)
 
 
 def _is_exact(type_: Any) -> bool:

@@ -165,7 +165,7 @@ class Trial:
 
 
 def _levels(levels: Levels) -> list[Level]:
-    if isinstance(levels, (Decimal, str, int)):
+    if isinstance(levels, (Decimal, str, int, float)):
         return [(_text(levels), "1")]
     return [(_text(price), _text(size)) for price, size in levels]
 
