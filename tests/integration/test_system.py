@@ -1,0 +1,187 @@
+"""The whole system on real parts: Kafka, simulated exchanges, workers.  What it serves is held to the truth."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+import urllib.error
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tradeflow.demo.stack import Stack, get
+from tradeflow.ports import free_port
+from tradeflow.settings import load_settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+SESSION_TIMEOUT = 6.0
+COMPARISONS = 2_000
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(
+        load_settings(web_port=free_port()),
+        simulate=True,
+        data_dir=tmp_path_factory.mktemp("system"),
+        simulator_options=("--rate", "250", "--depth", "100"),
+    )
+    stack.env["TRADEFLOW_SESSION_TIMEOUT"] = str(SESSION_TIMEOUT)
+    with stack:
+        wait_live(stack)
+        yield stack
+
+
+def wait_live(stack: Stack, timeout: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout
+    while waiting := [book for book in stack.get("/books")["books"] if book["state"] != "live"]:
+        stack.check()
+        assert time.monotonic() < deadline, waiting
+        time.sleep(0.2)
+
+
+def places(stack: Stack) -> list[tuple[str, str]]:
+    return [(book["exchange"], book["symbol"]) for book in stack.get("/books")["books"]]
+
+
+def served(url: str, exchange: str, symbol: str) -> dict[str, Any]:
+    """The whole book; asked again while partitions are being shared out."""
+    for _ in range(100):
+        try:
+            return dict(get(f"{url}/books/{exchange}/{symbol}?depth=100000"))
+        except urllib.error.HTTPError as error:
+            assert error.code == 503, error.read()
+            time.sleep(0.1)
+    raise AssertionError(f"{exchange}/{symbol} was not served within 10 s")
+
+
+def truth(stack: Stack, book: dict[str, Any]) -> dict[str, Any] | None:
+    """The simulator's book at the served book's moment; None where its snapshot bore no time."""
+    if book["exchange"] == "binance":
+        at = f"sequence={book['exchange_sequence']}"
+    elif book["exchange_time"]:
+        at = f"time={book['exchange_time']}"
+    else:
+        return None
+    url = stack.env["TRADEFLOW_SIMULATOR_URL"]
+    return dict(get(f"{url}/truth/{book['exchange']}/{book['symbol']}?{at}"))
+
+
+def compare(stack: Stack, url: str, count: int) -> Counter[str]:
+    """Compare so many live books, in turn, with the truth; returns how many of each exchange."""
+    compared: Counter[str] = Counter()
+    for exchange, symbol in itertools.cycle(places(stack)):
+        book = served(url, exchange, symbol)
+        if book["state"] == "live" and (true := truth(stack, book)):
+            assert book["bids"] == true["bids"], (exchange, symbol, book["exchange_time"], book["sequence"])
+            assert book["asks"] == true["asks"], (exchange, symbol, book["exchange_time"], book["sequence"])
+            compared[exchange] += 1
+        if compared.total() >= count:
+            return compared
+    raise AssertionError
+
+
+def test_every_book_is_live_and_both_strategies_order(stack: Stack) -> None:
+    exchanges = Counter(exchange for exchange, _ in places(stack))
+    assert set(exchanges) == {"binance", "bitmex", "coinbase", "kraken"}
+    assert min(exchanges.values()) >= 3
+    deadline = time.monotonic() + 60
+    while not {"imbalance", "arbitrage"} <= {order["strategy"] for order in stack.get("/orders?limit=10000")["orders"]}:
+        assert time.monotonic() < deadline, stack.get("/stats")
+        time.sleep(0.5)
+    order = stack.get("/orders?limit=1")["orders"][0]
+    assert stack.get(f"/orders/{order['order_id']}") == order
+    assert order["cause"]["epoch"] >= 0
+    stats = stack.get("/stats")
+    assert stats["conflicting_orders"] == 0
+    assert stats["dead_letters"] == 0
+
+
+def test_served_books_equal_the_exchanges_books(stack: Stack) -> None:
+    compared = compare(stack, stack.web_url, COMPARISONS)
+    assert compared.total() >= COMPARISONS
+    assert min(compared.values()) > COMPARISONS / 8
+
+
+def test_views_answer_as_documented(stack: Stack) -> None:
+    book = get(f"{stack.web_url}/books/binance/BTC-USDT?depth=5")
+    assert len(book["bids"]) == len(book["asks"]) == 5
+    assert {"state", "reason", "epoch", "sequence", "exchange_sequence", "kafka", "age_ms"} <= book.keys()
+    tops = get(f"{stack.web_url}/top-of-book/BTC-USDT")["exchanges"]
+    assert {top["exchange"] for top in tops} == {"binance", "coinbase", "kraken"}
+    assert all({"bid", "ask", "mid", "spread", "spread_pct"} <= top.keys() for top in tops)
+    trades = get(f"{stack.web_url}/trades/BTC-USDT?limit=10")["trades"]
+    assert 0 < len(trades) <= 10
+    assert [t["receipt_time"] for t in trades]
+    feeds = get(f"{stack.web_url}/feeds")["feeds"]
+    assert {feed["exchange"] for feed in feeds} == {"binance", "bitmex", "coinbase", "kraken"}
+    assert all(feed["state"] == "live" for feed in feeds)
+    assert get(f"{stack.web_url}/health")["status"] == "ok"
+    assert get(f"{stack.web_url}/ready")["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/books/binance/DOGE-USDT", 404, "DOGE-USDT is not served"),
+        ("/books/binance/BTC-USD-PERP", 404, "binance has no BTC-USD-PERP"),
+        ("/books/nowhere/BTC-USDT", 404, "binance/BTC-USDT"),
+        ("/books/binance/BTC-USDT?depth=-1", 400, "a whole number from 1 to"),
+        ("/trades/!!", 404, "write it as BTC-USDT"),
+        ("/orders/unknown", 404, "no order"),
+    ],
+)
+def test_unknown_names_and_bad_parameters_are_told(stack: Stack, path: str, status: int, says: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        get(stack.web_url + path)
+    assert caught.value.code == status
+    assert says in caught.value.read().decode()
+
+
+@pytest.mark.faults
+def test_two_workers_answer_alike_and_one_takes_over_from_the_other(stack: Stack) -> None:
+    port = free_port()
+    second = stack.start_worker(port)
+    first_url, second_url = stack.web_url, f"http://127.0.0.1:{port}"
+    wait_live(stack)
+    for exchange, symbol in places(stack):
+        # Not the same instant, so each is held to the truth; provenance must agree.
+        one, other = served(first_url, exchange, symbol), served(second_url, exchange, symbol)
+        assert one["epoch"] == other["epoch"]
+        assert one["kafka"]["partition"] == other["kafka"]["partition"]
+        for book in (one, other):
+            if book["state"] == "live" and (true := truth(stack, book)):
+                assert (book["bids"], book["asks"]) == (true["bids"], true["asks"])
+    assert 0 < len(get(f"{second_url}/ready")["partitions"]) < 4
+    assert {feed["exchange"] for feed in get(f"{second_url}/feeds")["feeds"]} == {
+        "binance",
+        "bitmex",
+        "coinbase",
+        "kraken",
+    }
+
+    os.kill(stack.children[1].pid, signal.SIGKILL)
+    killed = time.monotonic()
+    stack.children[1].wait()
+    stack.children.pop(1)
+    stack.web_url = second_url
+    waiting = list(places(stack))
+    answer: Any = None
+    while waiting:
+        assert time.monotonic() - killed < SESSION_TIMEOUT + 5, f"not served again: {waiting}: {answer}"
+        second.check()
+        try:
+            answer = get(f"{second_url}/books/{waiting[0][0]}/{waiting[0][1]}?depth=1")
+        except OSError as error:
+            answer = error
+            time.sleep(0.1)
+            continue
+        # Fed again: live, and by a record that arrived after the kill.
+        if answer["state"] == "live" and answer["age_ms"] < (time.monotonic() - killed) * 1000 - SESSION_TIMEOUT * 500:
+            waiting.pop(0)
+    compare(stack, second_url, 200)
