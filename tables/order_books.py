@@ -188,6 +188,11 @@ class OrderBook:
         self._become("stale", f"silent for {silent / 1e9:.1f} s", now)
         return True
 
+    def spoil(self, reason: str, now: int) -> None:
+        """A record that can't be applied: nothing that is in the book may be believed."""
+        self.book.replace((), ())
+        self._become("broken", reason, now)
+
     def _is_past(self, record: Record) -> bool:
         if record.epoch == self.epoch:
             return self.closed or record.sequence <= self.sequence

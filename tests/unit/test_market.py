@@ -57,6 +57,10 @@ class Log:
     def __init__(self, market: Market) -> None:
         self.market = market
         self.offset = 0
+        self.stored: dict[tuple[str, str], bytes] = {}
+
+    def checkpoint(self):
+        self.stored.update(self.market.take_dirty())
 
     def __call__(self, *events):
         """What was said: topic → values, in order."""
@@ -82,10 +86,10 @@ def log():
     return Log(Market(0, BOOKS, normalized_per_second=10, depth=2))
 
 
-def restarted(market: Market, *strategies: Strategy) -> Log:
-    stored = market.take_dirty()
+def restarted(log: Log, *strategies: Strategy) -> Log:
+    log.checkpoint()
     again = Market(0, BOOKS, strategies, normalized_per_second=10, depth=2)
-    again.restore(lambda table, key: stored.get((table, key)))
+    again.restore(lambda table, key: log.stored.get((table, key)))
     return Log(again)
 
 
@@ -131,6 +135,12 @@ def test_the_top_is_published_when_the_state_changes(log):
     assert not log(delta(6)), "nothing new to say"
     (top,) = log(snapshot(7))["top-of-book"]
     assert (top.state, top.sequence) == ("live", 7)
+
+
+def test_another_reason_is_published_too(log):
+    log(snapshot(asks=[]))
+    (top,) = log(snapshot(1, bids=[("100", "1"), ("99", "1")], asks=[]))["top-of-book"]
+    assert top.reason == "empty side: 2 bids, 0 asks"
 
 
 def test_an_empty_or_crossed_book_has_no_made_up_numbers(log):
@@ -207,6 +217,19 @@ def test_down_is_published(log):
     assert (top.state, top.reason) == ("stale", "down: reset by peer")
 
 
+@pytest.mark.parametrize("level", [("1e5", "1"), ("9" * 5000, "1"), ("1.x", "1")])
+@pytest.mark.parametrize("kind", [snapshot, delta])
+def test_a_record_that_can_not_be_applied_spoils_its_book_only(log, kind, level):
+    log(snapshot(), snapshot(exchange="kraken"))
+    (top,) = log(kind(1, bids=[("100.5", "1"), level]))["top-of-book"]
+    assert (top.exchange, top.state, top.bid, top.ask) == ("binance", "broken", None, None)
+    assert top.reason.startswith("unusable record 1 of epoch 1: ")
+    assert len(log.market.take_resyncs()) == 1
+    assert restarted(log).market.books["binance", "BTC-USDT"].reason == top.reason
+    (top,) = log(snapshot(2))["top-of-book"]
+    assert (top.state, top.bid) == ("live", ("100", "1"))
+
+
 # --- resync requests ---
 
 
@@ -234,12 +257,11 @@ def test_a_broken_book_asks_for_a_resync_now_and_then(log):
 
 def test_a_restart_does_not_ask_again_at_once(log):
     log(snapshot(), delta(2, time=1), Clock(receipt_time=T + 6 * SECOND))
-    log.market.take_dirty()
+    log.checkpoint()
     log(Clock(receipt_time=T + 12 * SECOND))
     assert len(log.market.take_resyncs()) == 3
-    log(Clock(receipt_time=T + 18 * SECOND))
-    log = restarted(log.market)
-    log(Clock(receipt_time=T + 19 * SECOND))
+    log = restarted(log)
+    log(Clock(receipt_time=T + 13 * SECOND))
     assert not log.market.take_resyncs()
 
 
@@ -261,7 +283,7 @@ def test_a_trade_is_published_once(log):
 
 def test_known_trades_outlive_a_restart(log):
     log(trade(0, trade_id="a"), trade(1, trade_id="b"))
-    log = restarted(log.market)
+    log = restarted(log)
     assert not log(trade(1, trade_id="x")), "its number is known"
     assert not log(trade(2, trade_id="a")), "its id is known"
     assert log(trade(3, trade_id="c"))
@@ -340,7 +362,7 @@ def test_only_what_has_changed_is_written(log):
 
 def test_a_restored_book_goes_on(log):
     log(snapshot(), delta(1, bids=[("100.5", "3")]))
-    log = restarted(log.market)
+    log = restarted(log)
     book = log.market.books["binance", "BTC-USDT"]
     assert (book.state, book.sequence, book.book.best_bid, log.market.event_time) == (
         "live",
@@ -409,7 +431,11 @@ def test_a_strategy_sees_live_books_only():
     assert "orders" not in log(delta(2)), "broken"
     assert "orders" in log(snapshot(3))
     assert "orders" not in log(snapshot(4, bids=[]))
-    assert "orders" not in log(Heartbeat(**place(4, 9))), "nothing happened in the book"
+    log(snapshot(5))
+    assert log(Clock(receipt_time=T + 6 * SECOND))["top-of-book"][0].state == "stale"
+    said = log(Heartbeat(**place(5, 6 * SECOND)))
+    assert said["top-of-book"][0].state == "live"
+    assert "orders" not in said, "its order would have the id of an earlier one"
 
 
 def test_one_that_raises_is_halted_alone():
@@ -428,9 +454,9 @@ def test_one_that_raises_is_halted_alone():
 def test_a_halt_outlives_a_restart_but_not_a_change_of_the_code():
     log = Log(Market(0, BOOKS, [Quoter(fail_at="100")]))
     log(snapshot())
-    stored = log.market.take_dirty()
-    again = restarted(log.market)  # no strategies: nothing to halt
+    again = restarted(log)  # no strategies: nothing to halt
     assert not again.market.counts["halted"]
+    stored = log.stored
 
     def restart(read):
         market = Market(0, BOOKS, [Quoter(fail_at="100")])
@@ -536,8 +562,30 @@ def test_a_timer_sees_the_market_up_to_the_event_that_moves_time():
     assert (order.price, order.tag, order.event_time) == ("100", str(SECOND), T + SECOND)
 
 
+def test_timers_fire_in_order_of_time():
+    class Several(Strategy):
+        @timer(seconds=3)
+        def a_slow(self, ctx):
+            yield buy(ctx.books["binance"], 1, 1, tag="slow")
+
+        @timer(seconds=2)
+        def b_quick(self, ctx):
+            yield buy(ctx.books["binance"], 1, 1, tag="quick")
+
+    log = Log(Market(0, BOOKS, [Several()]))
+    start = T // (6 * SECOND) * 6 * SECOND + 6 * SECOND
+    log(Clock(receipt_time=start + 1))
+    orders = log(Clock(receipt_time=start + 5 * SECOND))["orders"]
+    assert [(order.tag, order.event_time - start) for order in orders] == [
+        ("slow", 3 * SECOND),
+        ("quick", 4 * SECOND),
+    ]
+    orders = log(Clock(receipt_time=start + 9 * SECOND))["orders"]
+    assert [order.tag for order in orders] == ["quick", "slow"]
+
+
 def test_timers_of_a_restart():
     log = Log(Market(0, BOOKS, [Quoter()]))
     timer_times(log, 0, SECOND + 5)
-    log = restarted(log.market, Quoter())
+    log = restarted(log, Quoter())
     assert timer_times(log, SECOND + 6, 2 * SECOND) == [[], [2 * SECOND]]

@@ -154,7 +154,7 @@ def test_a_silent_book_comes_back_with_its_next_record():
     assert book.heartbeat(heartbeat(0, time=900), 8_000) is Effect.DUPLICATE, (
         "an old heartbeat is no sign of life"
     )
-    assert book.state == "stale"
+    assert (book.state, book.heard) == ("stale", 1_000)
     assert book.heartbeat(heartbeat(0, time=9_000), 9_000) is Effect.HEARD
     assert (book.state, book.since) == ("live", 9_000)
     book.silence(15_000, LIMIT)

@@ -283,6 +283,15 @@ def test_arbitrage_counts_both_fees_and_the_least_edge(arbitrage):
     assert len(trial.sent) == 2
 
 
+def test_arbitrage_wants_more_than_the_least_edge():
+    trial = Trial(Arbitrage(min_edge="0.01", fees={"binance": "0", "kraken": "0"}))
+    trial.book("binance", bid="99", ask="100")
+    trial.book("kraken", bid="101", ask="102")
+    assert not trial.sent
+    trial.book("kraken", bid="101.0000000001", ask="102")
+    assert len(trial.sent) == 2
+
+
 def test_arbitrage_is_armed_again_when_the_edge_has_gone(arbitrage):
     strategy, trial = arbitrage
     trial.book("binance", bid=[("99", "9")], ask=[("100", "9")])

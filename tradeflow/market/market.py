@@ -145,16 +145,20 @@ class Market:
     def _book(self, served: ServedBook, event: BookRecord, offset: int) -> None:
         book, now = served.book, self.event_time
         state, reason = book.state, book.reason
-        if isinstance(event, Delta):
-            effect = book.delta(event, now)
-            served.counts.deltas += effect is Effect.APPLIED
-        elif isinstance(event, Snapshot):
-            effect = book.snapshot(event, now)
-            served.counts.snapshots += effect is Effect.APPLIED
-        elif isinstance(event, Down):
-            effect = book.down(event, event.reason, now)
-        else:
-            effect = book.heartbeat(event, now)
+        try:
+            if isinstance(event, Delta):
+                effect = book.delta(event, now)
+                served.counts.deltas += effect is Effect.APPLIED
+            elif isinstance(event, Snapshot):
+                effect = book.snapshot(event, now)
+                served.counts.snapshots += effect is Effect.APPLIED
+            elif isinstance(event, Down):
+                effect = book.down(event, event.reason, now)
+            else:
+                effect = book.heartbeat(event, now)
+        except (ValueError, LookupError) as error:  # levels that normalize would not have let through
+            book.spoil(f"unusable record {event.sequence} of epoch {event.epoch}: {error}", now)
+            effect = Effect.UNUSABLE
         if effect is Effect.DUPLICATE:
             served.counts.duplicates += 1
             return
