@@ -63,7 +63,7 @@ bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' other contestan
 	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done
 
 lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version that tradeflow/kafka/jars.py names
-	$(BIN)/python -m tradeflow.kafka.jars > $(VENV)/jars.sha256
+	$(BIN)/python -c 'from tradeflow.kafka.jars import resolve_jars; print(resolve_jars(), end="")' > $(VENV)/jars.sha256
 	mv $(VENV)/jars.sha256 tradeflow/kafka/jars.sha256
 
 clean: ## Remove .venv and the tools' caches (data directories and the user's cache stay)

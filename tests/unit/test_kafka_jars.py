@@ -167,6 +167,8 @@ def test_leftovers_of_a_killed_process_go_after_a_day(repository, cache):
     old, new = cache / "unfinished" / "old", cache / "unfinished" / "new"
     old.mkdir(parents=True)
     new.mkdir()
-    os.utime(old, (time.time() - 90000,) * 2)
+    (file := cache / "unfinished" / "old.jsa").write_bytes(b"")
+    for entry in (old, file):
+        os.utime(entry, (time.time() - 90000,) * 2)
     fetch_jars(cache, repository.url)
     assert unfinished(cache) == [new]

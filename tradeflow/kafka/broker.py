@@ -21,7 +21,7 @@ from typing import IO, Self
 
 from tradeflow.kafka.class_data import ClassArchive
 from tradeflow.kafka.errors import BrokerFailed, DataDirUnusable, DiskFull, KafkaError, PortTaken
-from tradeflow.kafka.jars import VERSION, Progress, default_cache_dir, fetch_jars, jars_home, unfinished
+from tradeflow.kafka.jars import VERSION, Progress, default_cache_dir, fetch_jars
 from tradeflow.kafka.java import find_java
 from tradeflow.kafka.properties import LOGGING, jvm_options, server_properties
 from tradeflow.ports import free_port, is_free, port_holder
@@ -167,7 +167,7 @@ class Kafka:
             f"-Dlog4j2.configurationFile={(self.data_dir / 'log4j2.properties').as_uri()}",
         ]
         self._class_path = os.pathsep.join(map(str, jars))
-        self._classes = ClassArchive(java, jars_home(self.cache_dir), unfinished(self.cache_dir))
+        self._classes = ClassArchive(java, self.cache_dir)
 
     def _launch(self) -> None:
         configuration = self.data_dir / "server.properties"

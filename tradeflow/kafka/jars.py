@@ -1,6 +1,6 @@
 """Kafka's jars: listed with their SHA-256 in jars.sha256, fetched once by jgo, checked at each start.
 
-`python -m tradeflow.kafka.jars` resolves the coordinates below and prints a new list (`make lock-kafka`).
+`make lock-kafka` resolves the coordinates below and makes a new list.
 """
 
 from __future__ import annotations
@@ -48,8 +48,16 @@ def jars_home(cache_dir: Path) -> Path:
 
 
 def unfinished(cache_dir: Path) -> Path:
-    """For files being written: beside the finished ones, so that a rename suffices."""
-    return cache_dir / "unfinished"
+    """A directory for files being written, beside the finished ones so that a rename suffices.
+
+    What killed processes have left there goes after a day."""
+    directory = cache_dir / "unfinished"
+    directory.mkdir(parents=True, exist_ok=True)
+    for entry in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process may be tidying up too
+            if entry.stat().st_mtime < time.time() - 86400:
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
+    return directory
 
 
 def listed_jars() -> dict[str, str]:
@@ -122,14 +130,9 @@ class _Download:
 
 @contextlib.contextmanager
 def _workspace(cache_dir: Path) -> Iterator[Path]:
-    """A directory for this process's downloads; what killed ones have left goes after a day."""
-    scratch = unfinished(cache_dir)
+    """A directory for this process's downloads."""
     try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        for entry in scratch.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another process may be tidying up too
-                if entry.stat().st_mtime < time.time() - 86400:
-                    shutil.rmtree(entry, ignore_errors=True)
+        scratch = unfinished(cache_dir)
         free = shutil.disk_usage(scratch).free
         if free < SIZE:
             raise DiskFull(scratch, free, SIZE)
@@ -160,7 +163,3 @@ def resolve_jars() -> str:
             Path(d.artifact.resolve()) for d in [*inputs, *others] if d.scope in (None, "compile", "runtime")
         )
         return "".join(f"{_sha256(file)}  {file.relative_to(directory).as_posix()}\n" for file in files)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(resolve_jars())
