@@ -20,7 +20,7 @@ _PERCENT_DECIMALS = 6
 class Ladder:
     """One side of a book, worst level first: what changes most is at the end, where a list is cheap."""
 
-    __slots__ = ("keys", "prices", "scale", "sign", "sizes")
+    __slots__ = ("best", "keys", "prices", "scale", "sign", "sizes")
 
     def __init__(self, sign: int) -> None:
         """`sign` is +1 for bids (the highest price is best), -1 for asks (the lowest is)."""
@@ -30,6 +30,7 @@ class Ladder:
         # 8 bytes a level; a list of int takes over when a price has more digits than 64 bits hold.
         self.keys: array[int] | list[int] = array("q")
         self.scale = 0
+        self.best: Level | None = None
 
     def replace(self, levels: Iterable[Level]) -> None:
         """Forget everything and hold `levels` (any order; of a repeated price the last counts)."""
@@ -38,6 +39,7 @@ class Ladder:
         pairs = sorted((self._key(price), price) for price in self.sizes)
         self.prices = [price for _, price in pairs]
         self.keys = _packed([key for key, _ in pairs])
+        self._note_best()
 
     def update(self, levels: Iterable[Level]) -> None:
         """Set absolute sizes; size zero removes the level, if it is there."""
@@ -51,6 +53,12 @@ class Ladder:
             else:
                 self._insert(price)
                 sizes[price] = size
+        prices = self.prices  # as _note_best() does; this is the hot path
+        if prices:
+            price = prices[-1]
+            self.best = (price, sizes[price])
+        else:
+            self.best = None
 
     def cut(self, depth: int) -> None:
         """Forget the levels beyond the best `depth`."""
@@ -60,11 +68,19 @@ class Ladder:
                 del self.sizes[price]
             del self.prices[:extra]
             del self.keys[:extra]
+            self._note_best()
 
     def top(self, n: int) -> list[Level]:
         """The best `n` levels, best first."""
         sizes = self.sizes
         return [(price, sizes[price]) for price in self.prices[: -n - 1 : -1]]
+
+    def _note_best(self) -> None:
+        if self.prices:
+            price = self.prices[-1]
+            self.best = (price, self.sizes[price])
+        else:
+            self.best = None
 
     def _insert(self, price: str) -> None:
         key = self._key(price)
@@ -133,19 +149,11 @@ class Book:
 
     @property
     def best_bid(self) -> Level | None:
-        bids = self.bids
-        if not bids.prices:
-            return None
-        price = bids.prices[-1]
-        return price, bids.sizes[price]
+        return self.bids.best
 
     @property
     def best_ask(self) -> Level | None:
-        asks = self.asks
-        if not asks.prices:
-            return None
-        price = asks.prices[-1]
-        return price, asks.sizes[price]
+        return self.asks.best
 
     def top(self, n: int) -> tuple[list[Level], list[Level]]:
         """(bids, asks), at most `n` levels each, best first."""

@@ -36,12 +36,10 @@ _DISTINCT = 2.0**33  # below, neighboring floats are closer than a microsecond
 _LONGEST = 64  # digits before or after the point; 1E+999999999 is a number, but nobody's price
 
 _is_canonical = re.compile(r"(?:0|[1-9][0-9]{0,63})(?:\.[0-9]{0,63}[1-9])?").fullmatch
-_is_plain = re.compile(r"[0-9]{1,64}\.[0-9]{1,64}").fullmatch
 _is_digits = re.compile(r"[0-9]{1,64}").fullmatch
-_ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
-    r"(?:Z|z|([+-])([0-9]{2}):?([0-9]{2}))?"
-)
+_ISO_SECOND = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})").fullmatch
+_ISO_REST = re.compile(r"(?:[.,]([0-9]+))?(?:Z|z|([+-])([0-9]{2}):?([0-9]{2}))?").fullmatch
+_ISO_SECOND_LENGTH = len("1970-01-01T00:00:00")
 
 _SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
 
@@ -114,10 +112,10 @@ def canonical_decimal(text: str) -> str:
     Raises NormalizeError for what is negative, not finite, or no number at all."""
     if _is_canonical(text):
         return text
-    if _is_plain(text):
-        whole, _, fraction = text.partition(".")
-        whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
-        return f"{whole}.{fraction}" if fraction else whole
+    if "." in text:
+        shorter = text.rstrip("0").rstrip(".")
+        if _is_canonical(shorter):
+            return shorter
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -211,25 +209,31 @@ def _checksum(checksum: int | str) -> int:
 
 
 def _iso_nanoseconds(text: str) -> int:
-    match = _ISO.fullmatch(text)
-    if not match:
+    rest = _ISO_REST(text, _ISO_SECOND_LENGTH)
+    if not rest:
         raise NormalizeError(f"time {text!r} is neither seconds nor ISO 8601")
-    day, hour, minute, second, fraction, sign, zone_hours, zone_minutes = match.groups()
-    if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
-        raise NormalizeError(f"time {text!r}: there is no {hour}:{minute}:{second}")
-    seconds = _day_seconds(day) + int(hour) * 3600 + int(minute) * 60 + int(second)
+    fraction, sign, hours, minutes = rest.groups()
+    seconds = _iso_seconds(text[:_ISO_SECOND_LENGTH])
     if sign:
-        offset = int(zone_hours) * 3600 + int(zone_minutes) * 60
+        offset = int(hours) * 3600 + int(minutes) * 60
         seconds += offset if sign == "-" else -offset
     return seconds * SECOND + _fraction(fraction or "", text)
 
 
-@functools.lru_cache(maxsize=16)
-def _day_seconds(day: str) -> int:
+@functools.lru_cache(maxsize=256)
+def _iso_seconds(text: str) -> int:
+    """Seconds of the part before the fraction, as if it were UTC; a stream repeats it many times."""
+    match = _ISO_SECOND(text)
+    if not match:
+        raise NormalizeError(f"time {text!r} is neither seconds nor ISO 8601")
+    day, hour, minute, second = match.groups()
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
+        raise NormalizeError(f"time {text!r}: there is no {hour}:{minute}:{second}")
     try:
-        return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * 86400
+        days = date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()
     except ValueError:
-        raise NormalizeError(f"time: there is no day {day}") from None
+        raise NormalizeError(f"time {text!r}: there is no day {day}") from None
+    return days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second)
 
 
 def _fraction(digits: str, text: str) -> int:

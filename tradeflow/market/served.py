@@ -82,7 +82,7 @@ class ServedBook:
         """After an event that touched the book: its top if that is another, its levels if they are due."""
         order_book = self.book
         book = order_book.book
-        bid, ask = book.best_bid, book.best_ask
+        bid, ask = book.bids.best, book.asks.best
         if bid != self._bid or ask != self._ask or state_changed:
             was_bid, was_ask = self._bid, self._ask
             if not (bid and ask and was_bid and was_ask and bid[0] == was_bid[0] and ask[0] == was_ask[0]):
