@@ -83,14 +83,17 @@ class OrderBook:
         "reason",
         "receipt_time",
         "sequence",
+        "silence_ns",
         "since",
         "state",
         "symbol",
     )
 
-    def __init__(self, exchange: str, symbol: str) -> None:
+    def __init__(self, exchange: str, symbol: str, silence_ns: int = 5_000_000_000) -> None:
+        """`silence_ns`: event time without a sign of life after which it is stale."""
         self.exchange = exchange
         self.symbol = symbol
+        self.silence_ns = silence_ns
         self.book = Book()
         self.depth: int | None = None
         """Where the exchange cuts the book without saying so (Kraken), levels a side."""
@@ -180,12 +183,11 @@ class OrderBook:
         self._become("stale", f"down: {reason}", now)
         return Effect.HEARD
 
-    def silence(self, now: int, limit: int) -> bool:
-        """A live book without a sign of life for longer than `limit` ns is stale; True if it became so."""
-        silent = now - self.heard
-        if self.state != "live" or silent <= limit:
+    def silence(self, now: int) -> bool:
+        """Time has passed: a live book without a recent sign of life is stale.  True if it became so."""
+        if self.state != "live" or now - self.heard <= self.silence_ns:
             return False
-        self._become("stale", f"silent for {silent / 1e9:.1f} s", now)
+        self._judge(now)
         return True
 
     def spoil(self, reason: str, now: int) -> None:
@@ -217,7 +219,7 @@ class OrderBook:
         self._judge(now)
 
     def _judge(self, now: int) -> None:
-        """Live means: contiguous since its snapshot, both sides there, and not crossed."""
+        """Live means: contiguous since its snapshot, both sides there, not crossed, and recent."""
         book = self.book
         if not book.bids.prices or not book.asks.prices:
             self._become(
@@ -226,6 +228,8 @@ class OrderBook:
         elif book.crossed:
             bid, ask = book.bids.prices[-1], book.asks.prices[-1]
             self._become("broken", f"crossed: bid {bid} is not below ask {ask}", now)
+        elif now - self.heard > self.silence_ns:  # also what comes late: a log is being caught up with
+            self._become("stale", f"silent for more than {self.silence_ns / 1e9:g} s", now)
         elif self.state != "live":
             self._become("live", "", now)
 
@@ -234,7 +238,8 @@ class OrderBook:
         self._become("broken", f"gap: have {have}, got {record.sequence} of epoch {record.epoch}", now)
 
     def _become(self, state: State, reason: str, now: int) -> None:
-        self.state, self.reason, self.since = state, reason, now
+        if (state, reason) != (self.state, self.reason):
+            self.state, self.reason, self.since = state, reason, now
 
     # --- as a value of the table ---
 

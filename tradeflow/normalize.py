@@ -18,7 +18,6 @@ from tradeflow.messages import (
     Down,
     Heartbeat,
     Level,
-    MarketEvent,
     Raw,
     RawBook,
     RawDown,
@@ -45,6 +44,8 @@ _SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
 
 _decoder: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
 
+Normalized = Snapshot | Delta | Trade | Down | Heartbeat
+
 
 class NormalizeError(ValueError):
     """A raw record that has no exact normal form; the message names field, value and what is allowed."""
@@ -58,7 +59,7 @@ def decode_raw(value: bytes) -> Raw:
         raise NormalizeError(f"not a raw record: {error}") from None
 
 
-def normalize(raw: Raw) -> MarketEvent:
+def normalize(raw: Raw) -> Normalized:
     """Snapshot, Delta, Trade, Down or Heartbeat of a raw record.
 
     Symbols canonical, prices and sizes canonical decimal strings, times integer nanoseconds, sides `buy` or

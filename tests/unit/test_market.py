@@ -206,7 +206,7 @@ def test_a_silent_book_is_stale_and_says_so(log):
     log(snapshot(), snapshot(exchange="kraken", time=3 * SECOND))
     said = log(Clock(receipt_time=T + 5 * SECOND + 1))
     (top,) = [top for top in said["top-of-book"] if top.state == "stale"]
-    assert (top.exchange, top.reason, top.bid) == ("binance", "silent for 5.0 s", ("100", "1"))
+    assert (top.exchange, top.reason, top.bid) == ("binance", "silent for more than 5 s", ("100", "1"))
     (top,) = log(Heartbeat(**place(0, 5 * SECOND + 9)))["top-of-book"]
     assert (top.state, top.reason) == ("live", "")
 

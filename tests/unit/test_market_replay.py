@@ -7,8 +7,8 @@ from collections import Counter
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from market_histories import BOOKS, STRATEGIES, answers, history, market, steps
 
-from tests.unit.market_histories import BOOKS, STRATEGIES, answers, history, market, steps
 from tradeflow.messages import Order
 
 

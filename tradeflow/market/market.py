@@ -65,11 +65,10 @@ class Market:
         self.partition = partition
         self.event_time = 0
         self.want_changes = want_changes
-        self._silence = silence_ns
         self._refreshed = 0
         self._ignored = 0
         interval = round(SECOND / normalized_per_second)
-        self._served = {place: ServedBook(*place, depth, interval) for place in sorted(books)}
+        self._served = {place: ServedBook(*place, depth, interval, silence_ns) for place in sorted(books)}
         self.books: dict[tuple[str, str], OrderBook] = {
             place: one.book for place, one in self._served.items()
         }
@@ -186,7 +185,7 @@ class Market:
         now = self.event_time
         refresh = now - self._refreshed >= REFRESH
         for served in self._served.values():
-            if served.book.silence(now, self._silence):
+            if served.book.silence(now):
                 served.dirty = True
                 self._show(served, True)
             elif refresh:

@@ -54,9 +54,9 @@ class ServedBook:
         "view",
     )
 
-    def __init__(self, exchange: str, symbol: str, depth: int, interval: int) -> None:
+    def __init__(self, exchange: str, symbol: str, depth: int, interval: int, silence_ns: int) -> None:
         self.key = symbol.encode()
-        self.book = OrderBook(exchange, symbol)
+        self.book = OrderBook(exchange, symbol, silence_ns)
         self.view = BookView(self.book)
         self.tape = TradeTape()
         self.dirty = self.tape_dirty = False
