@@ -13,10 +13,18 @@ __all__ = ["Strategy", "Trial", "app", "book_changes", "buy", "sell", "timer"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("app", "book_changes"):
-        try:
-            from tradeflow import service
-        except AttributeError as error:  # would show as "tradeflow has no attribute 'app'"
-            raise ImportError(f"the app could not be put together: {error}") from error
-        return getattr(service, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in ("app", "book_changes"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import click
+
+    from tradeflow.partitions import PartitionMapError
+    from tradeflow.settings import SettingsError
+    from tradeflow.strategies import StrategyError
+
+    try:
+        from tradeflow import service
+    except (SettingsError, PartitionMapError, StrategyError) as error:
+        raise click.UsageError(str(error)) from None
+    except AttributeError as error:  # would show as "tradeflow has no attribute 'app'"
+        raise ImportError(f"the app could not be put together: {error}") from error
+    return getattr(service, name)

@@ -8,6 +8,15 @@ import socket
 import psutil
 
 
+class PortTakenError(OSError):
+    """The port of the web views is in use; the message says by whom."""
+
+    @classmethod
+    def of(cls, port: int) -> PortTakenError:
+        holder = port_holder(port) or "another process"
+        return cls(f"port {port} is taken by {holder}: end it, or set TRADEFLOW_WEB_PORT to another one")
+
+
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
         description="Kafka bootstrap servers, host:port, comma separated.",
     )
+    kafka_wait: float = Field(
+        30.0, gt=0, description="Seconds that a starting worker waits for Kafka before it gives up."
+    )
     replication_factor: int = Field(
         1, ge=1, description="Copies of each topic that tradeflow makes; 3 on a cluster."
     )

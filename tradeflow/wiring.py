@@ -20,6 +20,8 @@ from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Raw, ResyncRequest
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
+from tradeflow.ports import PortTakenError, is_free
+from tradeflow.quiet import quiet_kafka
 from tradeflow.settings import settings
 from tradeflow.strategies import load_strategies
 from tradeflow.tail import Tail
@@ -28,6 +30,7 @@ from tradeflow.web.router import router_for
 
 log = logging.getLogger(__name__)
 
+quiet_kafka()
 config = settings()
 maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)
@@ -36,15 +39,21 @@ specs = topics.topic_specs(maps)
 web_url = URL.build(scheme="http", host=config.web_advertised_host or config.web_host, port=config.web_port)
 
 
+def check_web_port() -> None:
+    if not is_free(config.web_port, config.web_host):
+        raise PortTakenError.of(config.web_port)
+
+
 class App(faust.App):
     """A Faust app that declares and checks its topics before anything else starts."""
 
     async def on_first_start(self) -> None:
         try:
+            check_web_port()
             cluster = await topics.declare_topics(
-                config.kafka_brokers, specs, replication=config.replication_factor
+                config.kafka_brokers, specs, replication=config.replication_factor, timeout=config.kafka_wait
             )
-        except topics.TopicError as error:
+        except (topics.TopicError, PortTakenError) as error:
             log.critical("%s", error)
             raise SystemExit(1) from None
         claim_data_dir(config.data_dir, cluster)

@@ -31,7 +31,7 @@ RATE = 2_500
 
 def settle_and_check(cluster: Cluster, worker: Worker, load: Load) -> tuple[int, int]:
     """(orders, books) that were compared, after everything sent has gone through."""
-    until(lambda: caught_up(cluster, worker), 60, "the worker catches up")
+    until(lambda: caught_up(cluster), 60, "the worker catches up")
     log = cluster.read(topics.MARKET_EVENTS)
     reference = Reference(cluster.maps, log, strategies(cluster.maps))
     # Clock records still arrive while this is read; orders are settled by then, for nothing else moves.
@@ -45,7 +45,7 @@ def settle_and_check(cluster: Cluster, worker: Worker, load: Load) -> tuple[int,
 
 
 def test_killing_the_only_worker_twice_loses_and_changes_nothing(tmp_path: Path) -> None:
-    with Cluster(tmp_path, TRADEFLOW_ROLE="strategies", TRADEFLOW_SILENCE_TIMEOUT="1e9") as cluster:
+    with Cluster(tmp_path) as cluster:
         worker = cluster.worker().wait_ready()
         load = Load(cluster.maps)
         with running(load.send, cluster.brokers, 45_000, RATE):
@@ -59,7 +59,7 @@ def test_killing_the_only_worker_twice_loses_and_changes_nothing(tmp_path: Path)
 
 
 def test_a_second_worker_joins_and_leaves_under_load(tmp_path: Path) -> None:
-    with Cluster(tmp_path, TRADEFLOW_ROLE="strategies", TRADEFLOW_SILENCE_TIMEOUT="1e9") as cluster:
+    with Cluster(tmp_path) as cluster:
         first = cluster.worker("w1").wait_ready()
         load = Load(cluster.maps, seed=2)
         with running(load.send, cluster.brokers, 45_000, RATE):
@@ -75,7 +75,7 @@ def test_a_second_worker_joins_and_leaves_under_load(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_is_replaced_by_the_other(tmp_path: Path) -> None:
-    with Cluster(tmp_path, TRADEFLOW_ROLE="strategies", TRADEFLOW_SILENCE_TIMEOUT="1e9") as cluster:
+    with Cluster(tmp_path) as cluster:
         first = cluster.worker("w1").wait_ready()
         second = cluster.worker("w2").wait_ready()
         load = Load(cluster.maps, seed=3)

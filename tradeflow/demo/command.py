@@ -14,8 +14,9 @@ from rich.live import Live
 
 from tradeflow.demo.child import ChildFailed
 from tradeflow.demo.display import Summary, screen
-from tradeflow.demo.stack import PortTakenError, Stack
+from tradeflow.demo.stack import Stack
 from tradeflow.kafka import KafkaError
+from tradeflow.ports import PortTakenError
 from tradeflow.settings import Settings, SettingsError, load_settings
 
 REFRESH = 0.5

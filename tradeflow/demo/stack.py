@@ -16,14 +16,10 @@ from typing import Any, Self
 
 from tradeflow.demo.child import Child, ChildFailed
 from tradeflow.kafka import Kafka
-from tradeflow.ports import free_port, is_free, port_holder
+from tradeflow.ports import PortTakenError, free_port, is_free
 from tradeflow.settings import Settings
 
 Progress = Callable[[str], None]
-
-
-class PortTakenError(RuntimeError):
-    """The web port is in use."""
 
 
 class Stack:
@@ -103,9 +99,7 @@ class Stack:
         if is_free(port, self.settings.web_host):
             return port
         if "TRADEFLOW_WEB_PORT" in os.environ:
-            raise PortTakenError(
-                f"port {port} is taken by {port_holder(port) or 'another process'}: end it, or set TRADEFLOW_WEB_PORT"
-            )
+            raise PortTakenError.of(port)
         return free_port()
 
     def start_worker(self, port: int, timeout: float = 90.0) -> Child:
