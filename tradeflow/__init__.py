@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct
+
 from tradeflow.strategies import Strategy, Trial, buy, sell, timer
 
-__all__ = ["Strategy", "Trial", "app", "book_changes", "buy", "sell", "timer"]
+__all__ = ["Strategy", "Struct", "Trial", "app", "book_changes", "buy", "sell", "timer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import msgspec
 
 from tradeflow import topics, wiring
 from tradeflow.dead_letters import dead_letter
-from tradeflow.messages import Clock, MarketEvent
+from tradeflow.messages import Clock
 from tradeflow.normalize import NormalizeError, normalize
 from tradeflow.stats import stats
 from tradeflow.transport import Run
@@ -71,7 +71,7 @@ def bury(run: Run) -> None:
         dead_letter(outbox, record, reason)
 
 
-@app.timer(1.0, name="clock")
+@app.timer(1.0, name="clock")  # type: ignore[untyped-decorator]
 async def clock() -> None:
     """Event time moves on in every partition that this worker owns, even where nothing else happens."""
     if not app.rebalancing:

@@ -1,4 +1,4 @@
-"""`book_changes`: the channel of plain agents that react to books, lossy so that none of them holds the books back.
+"""`book_changes`: the channel of plain agents that react to books; lossy, so none of them holds the books back.
 
 A subscriber that does not keep up is parked: of each book only the latest change is kept for it, and when it
 reads again it gets those, each with the number of changes that it missed.  Whoever needs every event runs a

@@ -1,10 +1,11 @@
 """Live markets and their checkpoints in RocksDB-backed tables, atomic for each partition.
 
-A cut of a partition is many table records, and a crash can fall between any two of them.  So each key has two
-slots, `key#0` and `key#1`: a checkpoint writes the slot that the last complete one does not use, and the record
-`cut` of the partition, written last, says up to which offset the slots are complete.  A reader takes, of each
-key, the newest slot at or below that cut; an interrupted checkpoint is never seen.  Each value starts with its
-cut's offset (8 bytes, big endian), so a late write of a worker that lost the partition cannot replace a newer one.
+A cut of a partition is many table records, and a crash can fall between any two of them.  So each key has
+two slots, `key#0` and `key#1`: a checkpoint writes the slot that the last complete one does not use, and the
+record `cut` of the partition, written last, says up to which offset the slots are complete.  A reader takes, of
+each key, the newest slot at or below that cut; an interrupted checkpoint is never seen.  Each value starts with
+its cut's offset (8 bytes, big endian), so that a late write of a worker that lost the partition cannot replace
+a newer one.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def claim_data_dir(directory: Path, cluster: str) -> None:
     owner.write_text(cluster)
 
 
-class StateTable(faust.Table):
+class StateTable(faust.Table):  # type: ignore[type-arg]
     """A table of bytes whose records carry their cut's offset; recovery keeps the newer of two."""
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:

@@ -33,7 +33,7 @@ class RawRecord(Record, frozen=True, kw_only=True):
     epoch: int
     """Offset of the feed's claim in `feed-claims`: one unbroken subscription."""
     sequence: int
-    """0, 1, 2 … without a hole in (topic, symbol, epoch).  `down` and `heartbeat` repeat the last one (-1: none)."""
+    """0, 1, 2 … without a hole in (topic, symbol, epoch); `down`, `heartbeat` repeat the last one (-1: none)."""
     receipt_time: int
 
 

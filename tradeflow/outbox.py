@@ -21,10 +21,10 @@ class SendError(RuntimeError):
 
 
 class Sent(NamedTuple):
-    """Where a batch of records ended up: offsets `last - count + 1` … `last` of its partition."""
+    """Where a batch of records ended up: the last of so many consecutive offsets."""
 
     last_offset: int
-    count: int
+    records: int
 
 
 class _Batch:

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     symbols: CommaList = Field(
         [],
         validation_alias="SYMBOLS",
-        description="Symbols to serve (`BTC-USDT`, `BTC/USDT` or `BTCUSDT`), comma separated; empty = all in the partition maps.",
+        description="Symbols to serve (`BTC-USDT`, `BTC/USDT` or `BTCUSDT`), comma separated; empty = all in the maps.",
     )
     order_book_depth: int = Field(
         20,

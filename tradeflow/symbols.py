@@ -6,7 +6,7 @@ import functools
 import re
 
 # Longest first: USDT must be tried before USD.
-QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "BNB")
+QUOTES = ("USDT", "USDC", "FDUSD", "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "BNB")
 
 _PARTS = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)+")
 

@@ -2,8 +2,9 @@
 
 1. *Runs.*  What one fetch brought of a partition becomes one message of up to `MAX_RUN` records, decoded at
    once.  One record when idle, hundreds under load: runs size themselves and add no latency.
-2. *Acks are tracked by message, in read order;* the longest acked prefix of a partition is committed.  Never by
-   offset: after a rebalance Faust also acks events that it skips, and a stale ack must not complete a re-read one.
+2. *Acks are tracked by message, in read order;* the longest acked prefix of a partition is committed.  Never
+   by offset: after a rebalance Faust also acks events that it skips, and a stale ack must not complete one that
+   is read again.
 3. *The commit is the checkpoint, a consistent cut:* between two runs note what is applied and serialize what
    changed; wait for the broker's acks of all outputs up to there; prove that we still own the partitions
    (a fenced commit that moves nothing); write the state and await its acks; commit cut + 1.
@@ -131,7 +132,7 @@ class Run:
         self.unusable = unusable
 
 
-class RunSchema(Schema):
+class RunSchema(Schema):  # type: ignore[type-arg]
     """Decodes a run at once into values of `type`; a bad record never costs its neighbors."""
 
     def __init__(self, type: Any) -> None:

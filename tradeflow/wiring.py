@@ -101,7 +101,8 @@ def stop_worker(error: BaseException) -> None:
 
 
 def producer() -> Any:
-    return app.producer._producer
+    service: Any = app.producer
+    return service._producer
 
 
 outbox = Outbox(producer, on_failure=stop_worker)
@@ -123,7 +124,7 @@ def state_table(name: str) -> StateTable:
     return table
 
 
-def run_topic(*names: str, type: Any) -> faust.Topic:
+def run_topic(*names: str, type: Any) -> Any:
     """Topics that agents read in runs."""
     run_topics.extend(names)
     return app.topic(*names, schema=RunSchema(type))
@@ -140,7 +141,7 @@ def create_market(partition: int) -> Market:
     )
 
 
-def agent(topic: faust.Topic, name: str, role: str) -> Callable[[Any], Any]:
+def agent(topic: Any, name: str, role: str) -> Callable[[Any], Any]:
     """Decorator: an agent of workers with this role (or `all`) that ends the process if it fails.
 
     Faust would acknowledge what a failed agent was reading and go on without it."""
@@ -200,7 +201,7 @@ def owned_partitions() -> set[int]:
     return {tp.partition for tp in app.consumer.assignment() if tp.topic == topics.MARKET_EVENTS}
 
 
-@app.on_partitions_assigned.connect
+@app.on_partitions_assigned.connect  # type: ignore[arg-type]
 async def own_feeds(_: Any, assigned: set[Any], **kwargs: Any) -> None:
     if config.role != "strategies":
         await feed_service.assign({tp.partition for tp in assigned if tp.topic == topics.FEED_ASSIGNMENTS})

@@ -88,7 +88,9 @@ class Worker:
         self.child = Child(name, ["tradeflow.cli", "worker", "-l", "info"], directory / f"{name}.log", env)
 
     def wait_ready(self, timeout: float = 60.0) -> Self:
-        until(lambda: (self.child.check(), get_or_none(f"{self.url}/ready"))[1], timeout, "the worker is ready")
+        until(
+            lambda: (self.child.check(), get_or_none(f"{self.url}/ready"))[1], timeout, "the worker is ready"
+        )
         return self
 
     def kill(self) -> None:
@@ -114,7 +116,9 @@ def until(condition: Any, timeout: float, what: str) -> Any:
 
 async def _read(brokers: str, topic: str) -> dict[int, list[Any]]:
     async with AIOKafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False) as consumer:
-        partitions = [TopicPartition(topic, number) for number in await consumer._client._wait_on_metadata(topic)]
+        partitions = [
+            TopicPartition(topic, number) for number in await consumer._client._wait_on_metadata(topic)
+        ]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
@@ -127,8 +131,12 @@ async def _read(brokers: str, topic: str) -> dict[int, list[Any]]:
 
 async def _lag(brokers: str, group: str, names: list[str]) -> int:
     """Records of these topics that the group hasn't committed."""
-    async with AIOKafkaConsumer(bootstrap_servers=brokers, group_id=group, enable_auto_commit=False) as consumer:
-        partitions = [TopicPartition(name, n) for name in names for n in await consumer._client._wait_on_metadata(name)]
+    async with AIOKafkaConsumer(
+        bootstrap_servers=brokers, group_id=group, enable_auto_commit=False
+    ) as consumer:
+        partitions = [
+            TopicPartition(name, n) for name in names for n in await consumer._client._wait_on_metadata(name)
+        ]
         ends = await consumer.end_offsets(partitions)
         return sum([end - (await consumer.committed(tp) or 0) for tp, end in ends.items()])
 
@@ -218,7 +226,9 @@ class Load:
 class Reference:
     """What the log of market-events must lead to: the same pure code, run once, in one piece, without faults."""
 
-    def __init__(self, maps: PartitionMaps, log: dict[int, list[Any]], strategies: Iterable[Strategy]) -> None:
+    def __init__(
+        self, maps: PartitionMaps, log: dict[int, list[Any]], strategies: Iterable[Strategy]
+    ) -> None:
         decode = msgspec.json.Decoder(MarketEvent).decode
         self.orders: dict[str, Order] = {}
         self.markets: dict[int, Market] = {}
@@ -253,7 +263,9 @@ def check_orders(cluster: Cluster, reference: Reference) -> int:
     missing = reference.orders.keys() - sent.keys()
     extra = sent.keys() - reference.orders.keys()
     several = [order_id for order_id, contents in sent.items() if len(contents) > 1]
-    wrong = [order_id for order_id, contents in sent.items() if reference.orders.get(order_id) not in contents]
+    wrong = [
+        order_id for order_id, contents in sent.items() if reference.orders.get(order_id) not in contents
+    ]
     summary = (len(missing), len(extra), len(several), len(wrong))
     assert summary == (0, 0, 0, 0), f"(missing, extra, several contents, wrong) = {summary} of {len(sent)}"
     return len(sent)
@@ -278,7 +290,11 @@ def check_books(worker: Worker, reference: Reference, books: Iterable[tuple[str,
 
 def caught_up(cluster: Cluster) -> bool:
     """Everything in the raw topics is normalized, and everything normalized before now is applied and committed."""
-    raw = [name(exchange) for exchange in cluster.maps.exchanges for name in (topics.orderbook_topic, topics.trades_topic)]
+    raw = [
+        name(exchange)
+        for exchange in cluster.maps.exchanges
+        for name in (topics.orderbook_topic, topics.trades_topic)
+    ]
     if asyncio.run(_lag(cluster.brokers, GROUP, raw)):
         return False
     # Clock records keep coming: the lag of the log itself is small, never 0 for long.

@@ -84,11 +84,11 @@ def test_a_killed_worker_is_replaced_by_the_other(tmp_path: Path) -> None:
             first.kill()
             killed = time.monotonic()
             waiting = cluster.maps.books(list(cluster.maps.exchanges))
-            deadline = killed + SESSION_TIMEOUT + 5
+            deadline, answer = killed + SESSION_TIMEOUT + 5, None
             while waiting:
                 assert time.monotonic() < deadline, f"not served: {waiting}: {answer}"
                 try:
-                    answer: object = second.book(*waiting[0], depth=1)["state"]
+                    answer = second.book(*waiting[0], depth=1)["state"]
                 except OSError as error:
                     answer = error.read() if isinstance(error, urllib.error.HTTPError) else error
                 if answer == "live":

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import msgspec
@@ -60,10 +61,15 @@ def test_a_bad_setting_is_refused_by_name(tmp_path: Path, env: dict[str, str], s
     ("maps", "says"),
     [
         ({}, "symbols.json"),
-        ({"symbols.json": '{"BTC-USDT": 0, "ETH-USDT": 2}', "binance.json": '{"BTC-USDT": 0}'}, "partition 1"),
+        (
+            {"symbols.json": '{"BTC-USDT": 0, "ETH-USDT": 2}', "binance.json": '{"BTC-USDT": 0}'},
+            "partition 1",
+        ),
     ],
 )
-def test_a_bad_partition_map_is_refused_with_file_and_fix(tmp_path: Path, maps: dict[str, str], says: str) -> None:
+def test_a_bad_partition_map_is_refused_with_file_and_fix(
+    tmp_path: Path, maps: dict[str, str], says: str
+) -> None:
     directory = tmp_path / "maps"
     directory.mkdir()
     for name, text in maps.items():
@@ -82,7 +88,11 @@ def test_a_topic_with_another_partition_count_is_refused(tmp_path: Path, kafka: 
     (maps / "symbols.json").write_text('{"BTC-USDT": 0, "ETH-USDT": 1}')
     (maps / f"{name}.json").write_text('{"BTC-USDT": 0, "ETH-USDT": 1}')
     asyncio.run(topics.declare_topics(kafka, [topics.TopicSpec(f"{name}-orderbook", 3, 3_600_000)]))
-    env = {"KAFKA_BROKERS": kafka, "TRADEFLOW_PARTITION_MAPS": str(maps), "TRADEFLOW_WEB_PORT": str(free_port())}
+    env = {
+        "KAFKA_BROKERS": kafka,
+        "TRADEFLOW_PARTITION_MAPS": str(maps),
+        "TRADEFLOW_WEB_PORT": str(free_port()),
+    }
     done = worker(tmp_path, EXCHANGES=name, STRATEGIES="", TRADEFLOW_ROLE="strategies", **env)
     assert done.returncode == 1
     # The shared broker may hold topics of other tests, so any of ours may be the first that differs.
@@ -92,7 +102,12 @@ def test_a_topic_with_another_partition_count_is_refused(tmp_path: Path, kafka: 
 
 
 def test_no_kafka_at_start_ends_with_what_to_do(tmp_path: Path) -> None:
-    done = worker(tmp_path, KAFKA_BROKERS=f"127.0.0.1:{free_port()}", TRADEFLOW_WEB_PORT=str(free_port()), TRADEFLOW_KAFKA_WAIT="2")
+    done = worker(
+        tmp_path,
+        KAFKA_BROKERS=f"127.0.0.1:{free_port()}",
+        TRADEFLOW_WEB_PORT=str(free_port()),
+        TRADEFLOW_KAFKA_WAIT="2",
+    )
     assert done.returncode == 1
     assert "no Kafka at 127.0.0.1" in done.stderr
     assert "tradeflow kafka" in done.stderr
@@ -116,7 +131,14 @@ async def send_raw(brokers: str, topic: str, values: list[bytes | None]) -> None
 
 
 def test_bad_records_become_dead_letters_and_nothing_else_is_lost(tmp_path: Path) -> None:
-    known = {"exchange": "binance", "epoch": 0, "sequence": 0, "receipt_time": 1, "type": "book", "snapshot": True}
+    known = {
+        "exchange": "binance",
+        "epoch": 0,
+        "sequence": 0,
+        "receipt_time": 1,
+        "type": "book",
+        "snapshot": True,
+    }
     bad: list[bytes | None] = [
         b"{not json",
         b"",
@@ -139,8 +161,12 @@ def test_bad_records_become_dead_letters_and_nothing_else_is_lost(tmp_path: Path
         load.send(cluster.brokers, 500, 5_000)
         until(lambda: caught_up(cluster), 60, "the worker catches up")
 
-        letters = [msgspec.json.decode(r.value, type=DeadLetter) for r in cluster.read(topics.DEAD_LETTERS)[0]]
-        assert sorted(base64.b64decode(letter.original) for letter in letters) == sorted([v or b"" for v in bad] * 3)
+        letters = [
+            msgspec.json.decode(r.value, type=DeadLetter) for r in cluster.read(topics.DEAD_LETTERS)[0]
+        ]
+        assert sorted(base64.b64decode(letter.original) for letter in letters) == sorted(
+            [v or b"" for v in bad] * 3
+        )
         assert all(letter.topic == "binance-orderbook" and letter.reason for letter in letters)
 
         reference = Reference(cluster.maps, cluster.read(topics.MARKET_EVENTS), strategies(cluster.maps))
@@ -171,8 +197,6 @@ def test_an_exchange_that_refuses_connections_is_marked_and_comes_back(tmp_path:
 
 
 def post(url: str) -> None:
-    import urllib.request
-
     request = urllib.request.Request(url, method="POST")
     try:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5).close()

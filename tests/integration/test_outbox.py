@@ -103,6 +103,6 @@ async def test_a_record_larger_than_the_broker_takes_fails(
     topic: str, producer: AIOKafkaProducer, outbox: Outbox, failures: list[SendError]
 ) -> None:
     outbox.append(topic, 0, b"k", b"x" * (17 * 1024 * 1024))
-    with pytest.raises(SendError, match="MessageSizeTooLarge|did not take 1 records"):
+    with pytest.raises(SendError, match="did not take 1 records"):
         await outbox.settle()
     assert failures

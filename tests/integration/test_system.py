@@ -1,4 +1,4 @@
-"""The whole system on real parts: Kafka, simulated exchanges, workers.  What it serves is held to the truth."""
+"""The whole system on real parts: Kafka, simulated exchanges, workers; what it serves is held to the truth."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def test_every_book_is_live_and_both_strategies_order(stack: Stack) -> None:
     assert set(exchanges) == {"binance", "bitmex", "coinbase", "kraken"}
     assert min(exchanges.values()) >= 3
     deadline = time.monotonic() + 60
-    while not {"imbalance", "arbitrage"} <= {order["strategy"] for order in stack.get("/orders?limit=10000")["orders"]}:
+    while not {"imbalance", "arbitrage"} <= {
+        order["strategy"] for order in stack.get("/orders?limit=10000")["orders"]
+    }:
         assert time.monotonic() < deadline, stack.get("/stats")
         time.sleep(0.5)
     order = stack.get("/orders?limit=1")["orders"][0]
@@ -182,6 +184,9 @@ def test_two_workers_answer_alike_and_one_takes_over_from_the_other(stack: Stack
             time.sleep(0.1)
             continue
         # Fed again: live, and by a record that arrived after the kill.
-        if answer["state"] == "live" and answer["age_ms"] < (time.monotonic() - killed) * 1000 - SESSION_TIMEOUT * 500:
+        if (
+            answer["state"] == "live"
+            and answer["age_ms"] < (time.monotonic() - killed) * 1000 - SESSION_TIMEOUT * 500
+        ):
             waiting.pop(0)
     compare(stack, second_url, 200)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
@@ -115,7 +114,3 @@ class Summary:
         problems = "\n".join(self.problems[:20])
         table.add_row("errors", Text(problems, style="red") if problems else Text("none", style="green"))
         return table
-
-
-def now() -> float:
-    return time.monotonic()

@@ -64,7 +64,7 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Start everything and wait until the worker is ready.  Raises KafkaError, ChildFailed, PortTakenError."""
+        """Start everything and wait for the worker.  Raises KafkaError, ChildFailed, PortTakenError."""
         self._progress("Starting Kafka")
         if not self.brokers:
             kafka_dir = None if self._temporary else self.data_dir / "kafka"

@@ -53,7 +53,8 @@ def page(path: str) -> Callable[[Handler], Handler]:
                 return self.bytes(result.body, content_type=result.content_type, status=result.status)
             return answer(self, result)
 
-        return app.page(path, name=f"{__name__}.{function.__name__}")(view)
+        app.page(path, name=f"{__name__}.{function.__name__}")(view)
+        return function
 
     return decorate
 
@@ -76,6 +77,15 @@ def _symbol(text: str) -> str:
     return symbol
 
 
+router: Any = app.router
+
+
+def recovered() -> bool:
+    """The tables hold all that the changelogs do."""
+    tables: Any = app.tables
+    return bool(tables.recovery.completed.is_set())
+
+
 # -- books
 
 
@@ -92,7 +102,7 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
     if owner != web_url:
         return await _ask(owner, request)
     live = markets.owned().get(partition)
-    if live is None or not app.tables.recovery.completed.is_set():
+    if live is None or not recovered():
         raise Problem(503, "not ready", f"{symbol} is being loaded by this worker; ask again in a second")
     return _served(live.books[exchange, symbol], live.event_time, partition, depth)
 
@@ -130,7 +140,8 @@ def _owner(partition: int) -> URL:
             503, "rebalancing", "the workers are sharing the partitions out anew; ask again in a second"
         )
     try:
-        return app.router.owner("order_books", partition)  # type: ignore[attr-defined]
+        owner: URL = router.owner("order_books", partition)
+        return owner
     except KeyError:
         raise Problem(
             503, "no owner", f"no worker owns partition {partition} yet; ask again in a second"
@@ -140,7 +151,7 @@ def _owner(partition: int) -> URL:
 async def _ask(owner: URL, request: Request) -> _Raw:
     if request.headers.get(FORWARDED):
         raise Problem(503, "rebalancing", "the partition has just moved; ask again in a second")
-    url = owner.with_path(request.path).with_query(request.query)
+    url = owner.with_path(request.url.path).with_query(request.query)
     try:
         async with app.http_client.get(url, headers={FORWARDED: "1"}, timeout=PEER_TIMEOUT) as response:
             return _Raw(await response.read(), response.content_type, response.status)
@@ -207,7 +218,7 @@ async def feeds(request: Request) -> Any:
     """The feeds of all workers of this group."""
     found = feed_service.status()
     if not request.headers.get(FORWARDED):
-        peers = [url for url in app.router.workers() if url != web_url]  # type: ignore[attr-defined]
+        peers = [url for url in router.workers() if url != web_url]
         for result in await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True):
             if isinstance(result, _Raw) and result.status == 200:
                 found += msgspec.json.decode(result.body)["feeds"]
@@ -223,7 +234,7 @@ async def health(request: Request) -> Any:
 @page("/ready")
 async def ready(request: Request) -> Any:
     """200 once the tables are loaded and the partitions are shared out, else 503."""
-    if not app.tables.recovery.completed.is_set() or app.rebalancing:
+    if not recovered() or app.rebalancing:
         raise Problem(
             503, "not ready", "tables are being loaded or partitions shared out; ask again in a second"
         )
