@@ -11,8 +11,8 @@ from tradeflow import topics, wiring
 from tradeflow.dead_letters import dead_letter
 from tradeflow.messages import Clock
 from tradeflow.normalize import NormalizeError, normalize
+from tradeflow.runs import Run
 from tradeflow.stats import stats
-from tradeflow.transport import Run
 from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, outbox
 
 encode = msgspec.json.Encoder().encode

@@ -22,10 +22,11 @@ from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
 from tradeflow.ports import PortTakenError, is_free
 from tradeflow.quiet import quiet_kafka
+from tradeflow.runs import RunSchema
 from tradeflow.settings import settings
 from tradeflow.strategies import load_strategies
 from tradeflow.tail import Tail
-from tradeflow.transport import RunSchema, Transport
+from tradeflow.transport import Transport
 from tradeflow.web.router import router_for
 
 log = logging.getLogger(__name__)

@@ -84,7 +84,7 @@ def test_resuming_clears_the_queues() -> None:
 
 
 def test_composite_has_what_to_message_reads() -> None:
-    from tradeflow.transport import _Composite
+    from tradeflow.runs import _Composite
 
     source = inspect.getsource(driver.Consumer._to_message)
     for field in _Composite._fields:
