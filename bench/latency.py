@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from bench.entrants import tradeflow_variables, worker, write_maps
 from bench.load import EXCHANGE, PARTITIONS, events, markets, partition_of
-from bench.processes import ROOT, Contestant
+from bench.processes import ROOT, Contestant, ContestantFailed
 from bench.topics import EVENTS, Watch, producer
 from tradeflow.kafka import Kafka
 from tradeflow.messages import Delta, RawBook, Snapshot
@@ -77,6 +77,10 @@ class _Order(msgspec.Struct):
     cause: _Cause
 
 
+class OrdersMissing(RuntimeError):
+    """Deltas were sent whose orders haven't come."""
+
+
 class Trial:
     """One contestant's stream of deltas: sends them when they are due, and notes when their orders arrive."""
 
@@ -124,7 +128,9 @@ class Trial:
                     await self._more.wait()
         except TimeoutError:
             missing = len(self._due.keys() - self._arrived.keys())
-            raise RuntimeError(f"{missing} of {len(self._due)} orders never came") from None
+            raise OrdersMissing(
+                f"{missing} of {len(self._due)} orders did not come in {_DRAIN:.0f} s"
+            ) from None
         finally:
             collecting.cancel()
 
@@ -169,10 +175,14 @@ async def measure(relayer: Relayer, rates: Sequence[int], seconds: float) -> lis
             async with producer(kafka.bootstrap) as to, orders:
                 orders.assign([TopicPartition(ORDERS, number) for number in range(PARTITIONS)])
                 trial = Trial(to, orders)
-                await trial.snapshots()
-                found = [await trial.rate(relayer.name, rate, seconds) for rate in rates]
-                run.usage()  # raises if it has ended
-                return found
+                try:
+                    await trial.snapshots()
+                    return [await trial.rate(relayer.name, rate, seconds) for rate in rates]
+                except OrdersMissing as error:
+                    run.usage()  # raises if it has ended
+                    raise ContestantFailed(
+                        f"{relayer.name}: {error}; its log ends with:\n{run.said}"
+                    ) from None
 
 
 def run(relayer: Relayer, rates: Sequence[int], seconds: float) -> list[Latency]:

@@ -23,7 +23,7 @@ class Usage(NamedTuple):
 
 
 class ContestantFailed(RuntimeError):
-    """It ended by itself; the message holds the end of its log."""
+    """It ended by itself or stood still; the message holds the end of its log."""
 
 
 class Contestant:
@@ -93,6 +93,10 @@ class Contestant:
         process = self._process
         assert process is not None
         if process.poll() is not None:
-            tail = self.log.read_text(errors="replace")[-2000:]
-            raise ContestantFailed(f"{self._command} ended with status {process.returncode}:\n{tail}")
+            raise ContestantFailed(f"{self._command} ended with status {process.returncode}:\n{self.said}")
         return process
+
+    @property
+    def said(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-2000:]
