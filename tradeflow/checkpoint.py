@@ -80,7 +80,7 @@ class _Slots:
 
     def __init__(self, tables: Mapping[str, StateTable], marker: StateTable, partition: int) -> None:
         self._tables = tables
-        self._marker = marker
+        self.marker = marker
         self.partition = partition
         self._newest: dict[tuple[str, str], int] = {}
         stored = marker._stored(partition, CUT_KEY.encode())
@@ -127,7 +127,7 @@ class Markets:
     ) -> None:
         self._topic = topic
         self._tables = tables
-        self._marker = next(iter(tables.values()))
+        self._marker = next(iter(tables.values()), None)
         self._outbox = outbox
         self._create = create
         self._live: dict[int, LiveMarket] = {}
@@ -144,6 +144,7 @@ class Markets:
         """The live market of a partition, from the tables if it isn't in memory yet."""
         live = self._live.get(partition)
         if live is None:
+            assert self._marker is not None, "a worker that only runs feeds has no markets"
             slots = _Slots(self._tables, self._marker, partition)
             live = self._live[partition] = LiveMarket(self._create(partition), slots)
             live.market.restore(slots.read)
@@ -184,7 +185,7 @@ class Markets:
             slots.completed(cut)
         await self._write(
             [
-                (slots.partition, (self._marker, CUT_KEY.encode(), _HEADER.pack(cut.offset)))
+                (slots.partition, (slots.marker, CUT_KEY.encode(), _HEADER.pack(cut.offset)))
                 for cut, slots in saved
             ]
         )

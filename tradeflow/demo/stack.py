@@ -102,11 +102,12 @@ class Stack:
             raise PortTakenError.of(port)
         return free_port()
 
-    def start_worker(self, port: int, timeout: float = 90.0) -> Child:
-        """Start one more worker with its web views on `port`; returns when it is ready."""
+    def start_worker(self, port: int, timeout: float = 90.0, **env: str) -> Child:
+        """Start one more worker with its web views on `port`, and `env` on top; returns when it is ready."""
         name = f"worker-{port}"
         env = {
             **self.env,
+            **env,
             "KAFKA_BROKERS": self.brokers,
             "TRADEFLOW_WEB_PORT": str(port),
             "TRADEFLOW_DATA_DIR": str(self.data_dir / name),
