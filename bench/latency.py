@@ -35,6 +35,7 @@ WARM_UP = 3.0
 BOOKS = 8
 _SEED = 11
 _DRAIN = 20.0  # seconds to wait for the last orders
+_START = 60.0  # seconds for the first ones: the process has yet to start
 
 _encode = msgspec.json.Encoder().encode
 
@@ -94,7 +95,7 @@ class Trial:
 
     async def snapshots(self) -> None:
         """The books' first records; returns when each has become an order."""
-        async with self._collecting():
+        async with self._collecting(_START):
             for event in itertools.islice(self._events, BOOKS):
                 await self._send(event, time.time_ns())
 
@@ -102,7 +103,7 @@ class Trial:
         """`seconds` that count, after the warm-up."""
         warm, total = int(rate * WARM_UP), int(rate * (WARM_UP + seconds))
         late = []
-        async with self._collecting():
+        async with self._collecting(_DRAIN):
             start, step = time.time_ns() + 10_000_000, 1_000_000_000 / rate
             for number, event in enumerate(itertools.islice(self._events, total)):
                 due = start + int(number * step)
@@ -115,21 +116,21 @@ class Trial:
         return Latency(name, rate, len(waits), p50, p99, p999, worst, percentile(sorted(late), 0.99) / 1e6)
 
     @asynccontextmanager
-    async def _collecting(self) -> AsyncIterator[None]:
+    async def _collecting(self, patience: float) -> AsyncIterator[None]:
         """Orders are noted while the block sends; left when each record has its order."""
         self._due.clear()
         self._arrived.clear()
         collecting = asyncio.create_task(self._collect())
         try:
             yield
-            async with asyncio.timeout(_DRAIN):
+            async with asyncio.timeout(patience):
                 while self._due.keys() - self._arrived.keys():
                     self._more.clear()
                     await self._more.wait()
         except TimeoutError:
             missing = len(self._due.keys() - self._arrived.keys())
             raise OrdersMissing(
-                f"{missing} of {len(self._due)} orders did not come in {_DRAIN:.0f} s"
+                f"{missing} of {len(self._due)} orders did not come in {patience:.0f} s"
             ) from None
         finally:
             collecting.cancel()
