@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tradeflow.symbols import canonical_symbol
 
 EXCHANGES = ("binance", "bitmex", "coinbase", "kraken")
+ENV_FILE = ".env"
 
 CommaList = Annotated[list[str], NoDecode]
 
@@ -26,7 +29,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="TRADEFLOW_",
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         extra="ignore",
         populate_by_name=True,
@@ -180,9 +183,18 @@ class Settings(BaseSettings):
         return value.upper() if isinstance(value, str) else value
 
     def endpoint(self, exchange: str, kind: Literal["rest", "ws"]) -> str | None:
-        """The configured endpoint of an exchange, without a trailing slash; None = the exchange's public one."""
-        url: str | None = getattr(self, f"{exchange}_{kind}_url", None)
+        """The configured endpoint of an exchange, without a trailing slash; None = the exchange's public one.
+
+        Any exchange has these settings, of `kraken-v1` e.g. TRADEFLOW_KRAKEN_V1_WS_URL."""
+        field = f"{exchange}_{kind}_url".replace("-", "_")
+        variable = f"TRADEFLOW_{field.upper()}"
+        url: str | None = getattr(self, field) if field in Settings.model_fields else _variable(variable)
         return url.rstrip("/") if url else None
+
+
+def _variable(name: str) -> str | None:
+    """A variable that is no field, from where the fields come from."""
+    return os.environ.get(name) or dotenv_values(ENV_FILE).get(name)
 
 
 def environment_name(field: str) -> str:
