@@ -28,6 +28,7 @@ from tradeflow.wiring import (
     maps,
     markets,
     outbox,
+    owned_partitions,
     tail,
     web_url,
 )
@@ -101,9 +102,9 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
     owner = _owner(partition)
     if owner != web_url:
         return await _ask(owner, request)
-    live = markets.owned().get(partition)
-    if live is None or not recovered():
+    if partition not in owned_partitions() or not recovered():
         raise Problem(503, "not ready", f"{symbol} is being loaded by this worker; ask again in a second")
+    live = markets[partition]  # from the table, where no event has come since the partitions were shared out
     return _served(live.books[exchange, symbol], live.event_time, partition, depth)
 
 
@@ -238,7 +239,7 @@ async def ready(request: Request) -> Any:
         raise Problem(
             503, "not ready", "tables are being loaded or partitions shared out; ask again in a second"
         )
-    return {"status": "ready", "partitions": sorted(markets.owned())}
+    return {"status": "ready", "partitions": sorted(owned_partitions())}
 
 
 @page("/stats")
