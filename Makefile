@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 SECONDS :=
 ARGS :=
 
-.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format bench lock lock-kafka bench-lock clean
+.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format docs bench lock lock-kafka bench-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ ruff: $(INSTALLED) ## Check style only
 format: $(INSTALLED) ## Format, and repair what can be repaired by itself
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
+
+docs: $(INSTALLED) ## Write docs/reference and .env.example anew, from the code
+	@exec $(BIN)/python -m scripts.reference
 
 bench: $(INSTALLED) ## Measure throughput and latency, next to others
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -1,0 +1,31 @@
+# A worker.  KAFKA_BROKERS says where Kafka is; all other settings as in docs/reference/settings.md.
+FROM python:3.12-slim AS build
+# Some packages come as source.
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+RUN python -m venv /opt/tradeflow
+ENV PATH=/opt/tradeflow/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /src
+COPY requirements-build.lock requirements.lock ./
+RUN pip install --require-hashes --only-binary :all: -r requirements-build.lock
+RUN pip install --require-hashes --no-build-isolation -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY partition_maps partition_maps
+COPY tables tables
+COPY tradeflow tradeflow
+RUN pip install --no-deps --no-build-isolation .
+
+FROM python:3.12-slim
+RUN useradd --create-home --uid 10001 tradeflow && install -d -o tradeflow -g tradeflow /data
+COPY --from=build /opt/tradeflow /opt/tradeflow
+ENV PATH=/opt/tradeflow/bin:$PATH \
+    TRADEFLOW_DATA_DIR=/data \
+    TRADEFLOW_WEB_HOST=0.0.0.0
+USER tradeflow
+# Strategies of your own: mount them here.
+WORKDIR /home/tradeflow
+VOLUME /data
+EXPOSE 6066
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:6066/ready', timeout=3)"]
+# The other workers reach this one by its container's name.
+CMD ["sh", "-c", "export TRADEFLOW_WEB_ADVERTISED_HOST=${TRADEFLOW_WEB_ADVERTISED_HOST:-$(hostname)}; exec faust -A tradeflow worker -l info"]

@@ -1,0 +1,184 @@
+"""What the documentation says exists, exists; what is generated is current; what it shows as a file is that file."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.reference import files
+from scripts.reference.settings import WITHOUT_EFFECT
+from scripts.reference.topics import TOPICS, general_name
+from tradeflow.cli import OWN_VERBS
+from tradeflow.partitions import load_maps
+from tradeflow.settings import Settings, environment_name
+from tradeflow.topics import topic_specs
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+SOURCE = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "tradeflow").rglob("*.py"))}
+
+VARIABLES = {environment_name(name) for name in Settings.model_fields}
+
+
+def found(pattern: str, page: Path) -> Iterator[re.Match[str]]:
+    return re.finditer(pattern, TEXTS[page], re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+# --- generated ---
+
+
+def test_the_reference_is_current():
+    expected = files()
+    stale = [
+        name_of(path) for path, text in expected.items() if not path.exists() or path.read_text() != text
+    ]
+    assert not stale, f"run `make docs`: {stale}"
+    there = {path for path in (ROOT / "docs" / "reference").rglob("*") if path.is_file()}
+    assert there <= expected.keys(), "left over from something that is gone"
+
+
+def test_every_topic_is_documented():
+    maps = load_maps(ROOT / "partition_maps")
+    assert {general_name(spec.name, maps.exchanges) for spec in topic_specs(maps)} == set(TOPICS)
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_settings_without_effect_are_called_so(field):
+    exchange, _, kind = field.removesuffix("_url").rpartition("_")
+    endpoint = rf'|endpoint\("{exchange}", "{kind}"\)' if field.endswith(("_rest_url", "_ws_url")) else ""
+    use = re.compile(rf"(?:config|settings|self\._settings)\.{field}\b{endpoint}")
+    used = any(use.search(text) for path, text in SOURCE.items() if path.name != "settings.py")
+    assert used != (field in WITHOUT_EFFECT)
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    for match in found(r"\]\(([^)\s]+)\)", page):
+        target, _, anchor = match[1].partition("#")
+        if target.startswith(("http://", "https://")):
+            continue
+        path = (page.parent / target).resolve() if target else page
+        if path == ROOT / "docs" / "benchmarks.md" and not path.exists():
+            continue  # measured apart
+        assert path.exists(), match[1]
+        if anchor:
+            assert anchor in set(anchors(path)), match[1]
+
+
+def anchors(page: Path) -> Iterator[str]:
+    """Of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_variables_and_make_targets_exist(page):
+    for match in found(r"\bTRADEFLOW_[A-Z0-9_]+", page):
+        name = match[0]
+        known = name in VARIABLES or re.fullmatch(
+            r"TRADEFLOW_FAUST_\w*|TRADEFLOW_SIMULATOR_URL|TRADEFLOW_", name
+        )
+        assert known, name
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for match in found(r"(?:^|`)make ([a-z-]+)", page):
+        assert match[1] in targets, match[0]
+
+
+def test_named_tests_exist():
+    defined = {
+        node.name
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    named = {(page, match[1]) for page in PAGES for match in found(r"`(test_\w+)`", page)}
+    assert {(name_of(page), test) for page, test in named if test not in defined} == set()
+    assert sum(name_of(page) == "docs/guarantees.md" for page, _ in named) > 60
+
+
+def test_named_files_exist():
+    for page in PAGES:
+        for match in found(r"`((?:tradeflow|tables|tests|scripts|docs|bench)/[\w/.-]+)`", page):
+            assert (ROOT / match[1]).exists(), (name_of(page), match[1])
+
+
+def test_every_guarantee_names_its_test():
+    table_rows = [match[0] for match in found(r"^\|.+?\|$", ROOT / "docs" / "guarantees.md")]
+    rows = [row for row in table_rows if not re.fullmatch(r"\|[-|]+\||\| +\| Test \|", row)]
+    assert rows
+    assert [row for row in rows if "`test_" not in row] == []
+
+
+def test_every_view_is_documented_and_no_other():
+    views = set(re.findall(r'@page\("([^"]+)"\)', (ROOT / "tradeflow" / "web" / "views.py").read_text()))
+    documented = {match[1] for match in found(r"^## GET (\S+)$", ROOT / "docs" / "web.md")}
+    assert documented == views
+
+
+def test_every_verb_is_documented():
+    operations = TEXTS[ROOT / "docs" / "operations.md"]
+    assert [verb for verb in OWN_VERBS if f"`tradeflow {verb}`" not in operations] == []
+
+
+# --- code ---
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_programs_are_the_files_that_tests_run(page):
+    for match in found(r"(?:^<!-- (\S+) -->\n)?^```python\n(.*?)^```$", page):
+        assert match[1], f"a program that no test runs: {match[2][:80]!r}"
+        assert match[2] == (ROOT / match[1]).read_text(encoding="utf-8"), match[1]
+
+
+def test_json_is_json():
+    import json
+
+    for page in PAGES:
+        for match in found(r"^```json\n(.*?)^```$", page):
+            json.loads(match[1])
+
+
+# --- decisions and containers ---
+
+
+def test_decisions_are_numbered_listed_and_whole():
+    pages = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+    index = TEXTS[ROOT / "docs" / "adr" / "README.md"]
+    for number, page in enumerate(pages, 1):
+        assert page.name.startswith(f"{number:04}-")
+        title = TEXTS[page].splitlines()[0].removeprefix("# ")
+        assert f"[{title}]({page.name})" in index
+        headings = [match[1] for match in found(r"^## (\w+)$", page)]
+        assert headings == ["Context", "Decision", "Consequences"]
+        assert "\nStatus: " in TEXTS[page]
+
+
+def test_compose_and_dockerfile_use_what_exists():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    worker = compose["services"]["worker"]
+    assert worker["environment"].keys() <= VARIABLES
+    kafka = compose["services"]["kafka"]["environment"]
+    assert worker["environment"]["KAFKA_BROKERS"] in kafka["KAFKA_ADVERTISED_LISTENERS"].removeprefix(
+        "INSIDE://"
+    )
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"\bTRADEFLOW_[A-Z_]+", dockerfile)) <= VARIABLES
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    for copied in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE):
+        for path in copied.split():
+            assert (ROOT / path).exists()
+            assert f"!{path}" in allowed or path.startswith("requirements"), path
