@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -14,6 +17,7 @@ from scripts.reference import files
 from scripts.reference.settings import WITHOUT_EFFECT
 from scripts.reference.topics import TOPICS, general_name
 from tradeflow.cli import OWN_VERBS
+from tradeflow.messages import Order, TopOfBook, Trade
 from tradeflow.partitions import load_maps
 from tradeflow.settings import Settings, environment_name
 from tradeflow.topics import topic_specs
@@ -144,12 +148,43 @@ def test_programs_are_the_files_that_tests_run(page):
         assert match[2] == (ROOT / match[1]).read_text(encoding="utf-8"), match[1]
 
 
-def test_json_is_json():
-    import json
+def shown(page: Path) -> Iterator[dict]:
+    for match in found(r"^```json\n(.*?)^```$", page):
+        yield json.loads(match[1])
 
+
+def returned_keys(function: str) -> list[set[str]]:
+    """The keys of the dicts that a function of the views returns."""
+    tree = ast.parse(SOURCE[ROOT / "tradeflow" / "web" / "views.py"])
+    (found,) = (node for node in ast.walk(tree) if getattr(node, "name", "") == function)
+    returns = (node.value for node in ast.walk(found) if isinstance(node, ast.Return))
+    return [{key.value for key in each.keys} for each in returns if isinstance(each, ast.Dict)]
+
+
+def keys_of(record: type) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(record)}
+
+
+def test_answers_are_shown_with_the_fields_that_they_have():
+    seen = Counter()
     for page in PAGES:
-        for match in found(r"^```json\n(.*?)^```$", page):
-            json.loads(match[1])
+        for answer in shown(page):
+            for order in answer.get("orders", []) if "markets" not in answer else []:
+                assert msgspec.convert(order, Order) and order.keys() == keys_of(Order)
+                seen["order"] += 1
+            for trade in answer.get("trades", []):
+                assert msgspec.convert(trade, Trade) and trade.keys() == {*keys_of(Trade), "type"}
+                seen["trade"] += 1
+            for top in answer.get("books", []):
+                assert msgspec.convert(top, TopOfBook) and top.keys() == {*keys_of(TopOfBook), "age_ms"}
+                seen["top"] += 1
+            if "levels" in answer:
+                assert [answer.keys()] == returned_keys("_served")
+                seen["book"] += 1
+            if "markets" in answer:
+                assert [answer.keys()] == returned_keys("statistics")
+                seen["stats"] += 1
+    assert seen.keys() == {"order", "trade", "top", "book", "stats"}
 
 
 # --- decisions and containers ---
