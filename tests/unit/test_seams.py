@@ -23,6 +23,8 @@ from mode import Service
 SEAMS = [
     (driver.Consumer, "getmany", ["timeout"]),
     (driver.Consumer, "perform_seek", []),
+    (driver.Consumer, "_drain_messages", ["fetcher"]),
+    (driver.Consumer, "wait_first", ["coros", "timeout"]),
     (driver.Consumer, "seek_to_committed", []),
     (driver.AIOKafkaConsumerThread, "seek_wait", ["partitions"]),
     (driver.AIOKafkaConsumerThread, "earliest_offsets", ["partitions"]),
@@ -77,7 +79,7 @@ def test_every_commit_goes_through_commit_tps() -> None:
 
 
 def test_resuming_clears_the_queues() -> None:
-    """Why records read before the flow resumes must be dropped and sought again (rule 5 of transport.py)."""
+    """Why records read before the flow resumes must be dropped and sought again (rule 6 of transport.py)."""
     from mode.utils.queues import FlowControlEvent
 
     assert "clear" in inspect.getsource(FlowControlEvent.resume)
