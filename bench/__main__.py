@@ -85,7 +85,9 @@ def main() -> None:
     if chosen.only != "throughput":
         values |= latencies([int(rate) for rate in chosen.rates.split(",")], chosen.seconds)
     if not chosen.quick and not chosen.only:
-        TARGET.write_text(report.document(**values))
+        arguments = " ".join(sys.argv[1:])
+        command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
+        TARGET.write_text(report.document(command=command, **values))
         print(f"Written to {TARGET.relative_to(ROOT)}")
 
 

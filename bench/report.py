@@ -80,7 +80,7 @@ def throughput_table(results: Sequence[Throughput | str], entrants: Sequence[Ent
             ]
         )
     header = ["", "durable", "µs CPU a delta", "deltas/s a core", "deltas/s by the clock", "peak MiB"]
-    return table([*header, "tradeflow's rate"], rows)
+    return table([*header, "tradeflow : it"], rows)
 
 
 def latency_table(results: Sequence[Latency]) -> str:
