@@ -1,0 +1,40 @@
+"""What the benchmarks judge others by: the load and its reference, and the percentiles."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from bench.latency import percentile
+from bench.load import Load
+from tables.book import Book
+from tradeflow.messages import Delta, Snapshot
+
+
+def test_the_load_is_the_same_every_time() -> None:
+    assert Load(500, books=5).make() == Load(500, books=5).make()
+    assert Load(500, books=5, seed=8).make() != Load(500, books=5).make()
+
+
+def test_the_reference_agrees_with_a_book_fed_with_the_records() -> None:
+    load = Load(5_000, books=8).make()
+    books = {symbol: Book() for symbol in load.levels}
+    tops: dict[str, list[tuple[object, ...]]] = {symbol: [] for symbol in load.levels}
+    decode = msgspec.json.Decoder(Snapshot | Delta).decode
+    for records in (*load.snapshots, *load.records):
+        for _, value in records:
+            event = decode(value)
+            book, seen = books[event.symbol], tops[event.symbol]
+            (book.replace if isinstance(event, Snapshot) else book.update)(event.bids, event.asks)
+            best = (book.best_bid, book.best_ask)
+            if not seen or seen[-1][1:] != best:
+                seen.append((event.sequence, *best))
+    for symbol, (bids, asks) in load.levels.items():
+        assert (books[symbol].bids.sizes, books[symbol].asks.sizes) == (bids, asks)
+        assert tops[symbol] == [tuple(top) for top in load.tops[symbol]]
+    assert sum(map(len, load.tops.values())) > 1_000
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (0.999, 100), (1, 100), (0.01, 1)])
+def test_percentiles_are_values_that_occurred(share: float, expected: int) -> None:
+    assert percentile(range(1, 101), share) == expected
