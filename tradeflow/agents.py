@@ -18,7 +18,6 @@ from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, o
 encode = msgspec.json.Encoder().encode
 
 
-@agent(wiring.raw_topic, "normalize", role="strategies")
 async def normalize_raw(runs: Any) -> None:
     """Each exchange's raw records, made canonical, into the one log of their symbol's partition."""
     partitions = maps.symbols
@@ -33,6 +32,10 @@ async def normalize_raw(runs: Any) -> None:
                 outbox.append(topics.MARKET_EVENTS, partition, event.symbol.encode(), encode(event))
         bury(run)
         await outbox.room()
+
+
+for raw_topic in wiring.raw_topics:
+    agent(raw_topic, f"normalize-{raw_topic.topics[0]}", role="strategies")(normalize_raw)
 
 
 @agent(wiring.market_events_topic, "market", role="strategies")

@@ -39,10 +39,9 @@ class BookChanges:
         for subscriber in self.channel._subscribers:
             parked = self._parked.setdefault(subscriber, {})
             queue = subscriber.queue
-            if parked and queue.qsize() <= CAPACITY // 2:
-                for change in parked.values():
-                    queue.put_nowait(change)
-                parked.clear()
+            if queue.qsize() <= CAPACITY // 2:
+                while parked and not queue.full():
+                    queue.put_nowait(parked.pop(next(iter(parked))))
             for change in changes:
                 if parked or queue.full():
                     _park(parked, change)

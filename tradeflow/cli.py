@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from typing import Any
 
 import click
+
+from tradeflow.settings import SettingsError, load_settings
 
 OWN_VERBS = {
     "demo": "tradeflow.demo.command:demo_command",
@@ -17,6 +20,9 @@ OWN_VERBS = {
     "show-config": "tradeflow.commands:show_config_command",
 }
 """Verbs that need no app, so they work before there is a broker.  All others are Faust's, on our app."""
+
+
+FAUST_LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warn", "ERROR": "error", "CRITICAL": "crit"}
 
 
 def _load(place: str) -> click.Command:
@@ -45,6 +51,10 @@ def main(arguments: list[str] | None = None) -> Any:
             cli.add_command(_load(place), name)
     if verb is not None and not any(argument in ("-A", "--app") for argument in arguments):
         arguments = ["-A", "tradeflow", *arguments]
+    if verb == "worker" and not any(argument.startswith(("-l", "--loglevel")) for argument in arguments):
+        with contextlib.suppress(SettingsError):  # bad ones are reported where the app is put together
+            settings = load_settings()
+            arguments = [*arguments, "-l", FAUST_LEVELS[settings.log_level]]
     return cli.main(arguments, prog_name="tradeflow")
 
 

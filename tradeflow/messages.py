@@ -1,4 +1,4 @@
-"""Every record that tradeflow puts into Kafka, as frozen msgspec structs; `docs/topics.md` is made from them.
+"""Every record that tradeflow puts into Kafka, as frozen msgspec structs; `docs/reference/topics.md` is made from them.
 
 Wire form: JSON, one record a Kafka record, key = canonical symbol, `v` = schema version, and for records of
 which a topic holds several kinds a `type`.  Prices and sizes are decimal strings, exact to the last digit.

@@ -27,6 +27,9 @@ class OncePerInterval(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
+            return record.levelno >= logging.INFO  # Faust's `-l warn` opens the root logger to DEBUG
+        if "GroupCoordinatorNotAvailableError" in record.getMessage():
+            record.levelno, record.levelname = logging.INFO, "INFO"  # a new group's coordinator is being made
             return True
         kind = (record.name, record.lineno)
         now = time.monotonic()

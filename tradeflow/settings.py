@@ -70,7 +70,9 @@ class Settings(BaseSettings):
         description="Strategies to run: names of shipped ones or `module:Class` of your own, comma separated.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
-        "INFO", validation_alias="LOG_LEVEL", description="Log level."
+        "INFO",
+        validation_alias="LOG_LEVEL",
+        description="Log level of `tradeflow worker`; `-l` on the command line wins, and is all that `faust` has.",
     )
     binance_testnet: bool = Field(
         False, validation_alias="BINANCE_TESTNET", description="Use Binance's testnet endpoints."

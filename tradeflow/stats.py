@@ -22,17 +22,23 @@ class _OrderTime(msgspec.Struct):
 class Stats:
     def __init__(self) -> None:
         self.started = time.time()
-        self._latencies: deque[int] = deque(maxlen=KEPT)
+        self._latencies: deque[tuple[int, int]] = deque(maxlen=KEPT)
         self._decode = msgspec.json.Decoder(_OrderTime).decode
 
     def order_sent(self, order: bytes, sent: asyncio.Future[Sent]) -> None:
         """Note how long an order took from its cause's arrival at our socket to the broker's acknowledgement."""
         caused = self._decode(order).event_time
-        sent.add_done_callback(lambda _: self._latencies.append(time.time_ns() - caused))
 
-    def latency_ms(self) -> dict[str, Any]:
-        """count, p50 and p99 of raw → order, in milliseconds; None where there is none yet."""
-        known = sorted(self._latencies)
+        def acknowledged(_: asyncio.Future[Sent]) -> None:
+            now = time.time_ns()
+            self._latencies.append((now, now - caused))
+
+        sent.add_done_callback(acknowledged)
+
+    def latency_ms(self, seconds: float | None = None) -> dict[str, Any]:
+        """count, p50 and p99 of raw → order, in milliseconds, of the last `seconds`; None where there is none."""
+        since = 0 if seconds is None else time.time_ns() - round(seconds * 1e9)
+        known = sorted(latency for sent, latency in self._latencies if sent >= since)
         if not known:
             return {"count": 0, "p50": None, "p99": None}
         return {

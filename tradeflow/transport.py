@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
@@ -91,7 +92,7 @@ class Consumer(driver.Consumer):
                 async for tp, message in self.getmany(timeout=1.0):
                     await self._deliver(tp, message)
                 await asyncio.sleep(0)
-        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+        except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
 
@@ -99,7 +100,8 @@ class Consumer(driver.Consumer):
         read = self._read_offset[tp]
         if read is not None and message.offset < read:
             return
-        delivery = asyncio.Task(self.callback(message), loop=self.loop, eager_start=True)
+        delivering: Any = self.callback(message)
+        delivery: asyncio.Task[Any] = asyncio.Task(delivering, loop=self.loop, eager_start=True)
         if delivery.done():
             delivery.result()
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from tradeflow import topics
 from tradeflow.changes import BookChanges
 from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
+from tradeflow.feeds.registry import check_exchanges
 from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Raw, ResyncRequest
 from tradeflow.outbox import Outbox
@@ -37,7 +39,9 @@ maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)
 strategies = load_strategies(config.strategies, maps)
 specs = topics.topic_specs(maps)
-web_url = URL.build(scheme="http", host=config.web_advertised_host or config.web_host, port=config.web_port)
+any_address = config.web_host in ("0.0.0.0", "::")  # noqa: S104
+web_host = config.web_advertised_host or (socket.gethostname() if any_address else config.web_host)
+web_url = URL.build(scheme="http", host=web_host, port=config.web_port)
 
 
 def check_web_port() -> None:
@@ -125,10 +129,10 @@ def state_table(name: str) -> StateTable:
     return table
 
 
-def run_topic(*names: str, type: Any) -> Any:
-    """Topics that agents read in runs."""
-    run_topics.extend(names)
-    return app.topic(*names, schema=RunSchema(type))
+def run_topic(name: str, *, type: Any) -> Any:
+    """A topic that agents read in runs."""
+    run_topics.append(name)
+    return app.topic(name, schema=RunSchema(type))
 
 
 def create_market(partition: int) -> Market:
@@ -163,14 +167,11 @@ def agent(topic: Any, name: str, role: str) -> Callable[[Any], Any]:
 
 
 run_topics: list[str] = []
-raw_topic = run_topic(
-    *(
-        name(exchange)
-        for exchange in maps.exchanges
-        for name in (topics.orderbook_topic, topics.trades_topic)
-    ),
-    type=Raw,
-)
+raw_topics = [
+    run_topic(name(exchange), type=Raw)
+    for exchange in sorted(maps.exchanges)
+    for name in (topics.orderbook_topic, topics.trades_topic)
+]
 market_events_topic = run_topic(topics.MARKET_EVENTS, type=MarketEvent)
 assignments_topic = run_topic(topics.FEED_ASSIGNMENTS, type=ResyncRequest)
 
@@ -184,6 +185,8 @@ app.transport = Transport(
     [URL(f"kafka://{config.kafka_brokers}")], app, outbox=outbox, state=markets, run_topics=run_topics
 )
 
+if config.role != "strategies":
+    check_exchanges(feed.exchange for feed in served_feeds(maps, books))
 feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
 feed_service = Feeds(feed_plan, maps, config, feed_outbox)
 tail = Tail(config.kafka_brokers, on_claim=feed_service.foreign_claim)

@@ -55,8 +55,15 @@ class Child:
     def check(self) -> None:
         """Raise ChildFailed if it has ended."""
         if not self.running:
-            tail = "\n".join(self.log().splitlines()[-25:])
-            raise ChildFailed(f"{self.name} ended with status {self._guard.returncode}:\n{tail}")
+            raise ChildFailed(
+                f"{self.name} ended with status {self._guard.returncode}:\n{self._last_words()}"
+            )
+
+    def _last_words(self) -> str:
+        """What the log says of the reason: from the first error on, else its end."""
+        lines = self.log().splitlines()
+        first = next((n for n, line in enumerate(lines) if "[CRITICAL]" in line or "Traceback" in line), None)
+        return "\n".join(lines[-25:] if first is None else lines[max(0, first - 1) : first + 25])
 
     def wait_for(self, text: str, timeout: float = 60.0) -> str:
         """Wait until its output has `text`; returns the output."""

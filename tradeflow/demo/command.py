@@ -17,7 +17,7 @@ from tradeflow.demo.display import Summary, screen
 from tradeflow.demo.stack import Stack
 from tradeflow.kafka import KafkaError
 from tradeflow.ports import PortTakenError
-from tradeflow.settings import Settings, SettingsError, load_settings
+from tradeflow.settings import SettingsError, load_settings
 
 REFRESH = 0.5
 WARM_UP = 30.0
@@ -85,7 +85,11 @@ def _main(
                 progress=progress,
             ).__enter__()
         try:
-            failed = _watch(stack, settings, seconds, console)
+            failed = _watch(stack, seconds, console)
+        except ChildFailed:
+            kept = stack.keep_logs()
+            console.print(f"Logs are kept in {kept}", soft_wrap=True)
+            raise
         finally:
             console.print("Stopping")
             stack.stop()
@@ -97,7 +101,7 @@ def _main(
     sys.exit(1 if failed else 0)
 
 
-def _watch(stack: Stack, settings: Settings, seconds: float | None, console: Console) -> bool:
+def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
     """Show the books until the time is up or Ctrl-C.  True if a timed run found anything wrong."""
     console.print(f"Web pages: {stack.web_url}/books   logs: {stack.data_dir}", soft_wrap=True)
     started = time.monotonic()
@@ -120,7 +124,8 @@ def _watch(stack: Stack, settings: Settings, seconds: float | None, console: Con
             if console.is_terminal:
                 live.update(screen(books, stats, stack.web_url, remaining))
             time.sleep(REFRESH)
-    stats = stack.get("/stats")
+    # The latency of the time that was asked for: the backlog of the start is no part of it.
+    stats = stack.get(f"/stats?seconds={round(seconds or 0)}")
     errors = [line for child in stack.children for line in _errors(child.log())]
     summary = Summary(stack.get("/books")["books"], stats, stack.get("/feeds")["feeds"], errors)
     console.print(summary.render(stats["uptime_s"]))
@@ -135,4 +140,4 @@ def _look(stack: Stack) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
 
 
 def _errors(log: str) -> list[str]:
-    return [line for line in log.splitlines() if " ERROR " in line or " CRITICAL " in line or "[^E]" in line]
+    return [line for line in log.splitlines() if "[ERROR]" in line or "[CRITICAL]" in line]

@@ -137,6 +137,13 @@ class Stack:
         """A view of the first worker, decoded."""
         return get(self.web_url + path)
 
+    def keep_logs(self) -> Path:
+        """Copy the logs to where `stop` doesn't remove them; returns the directory."""
+        kept = Path(tempfile.mkdtemp(prefix="tradeflow-logs-"))
+        for log in self.data_dir.glob("*.log"):
+            shutil.copy(log, kept)
+        return kept
+
     def stop(self) -> None:
         """End every process, workers first, and remove the temporary directory."""
         for child in reversed(self.children):

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tradeflow.feeds.source import Source
-from tradeflow.settings import Settings
+from tradeflow.settings import Settings, SettingsError
+
+
+def check_exchanges(exchanges: Iterable[str]) -> None:
+    """Raises SettingsError for an exchange that nobody can serve, before anything is started."""
+    for exchange in set(exchanges):
+        try:
+            make_source(exchange, [], Settings.model_construct())
+        except ValueError as error:
+            raise SettingsError(f"EXCHANGES: {error}. Remove {exchange!r} or its partition map.") from None
 
 
 def make_source(exchange: str, symbols: list[str], settings: Settings) -> Source:

@@ -30,9 +30,10 @@ def problem(view: View, error: Problem) -> Response:
     )
 
 
-def integer(request: Request, name: str, default: int, highest: int) -> int:
-    """A query parameter between 1 and `highest`."""
+def integer(request: Request, name: str, default: int, highest: int, lowest: int = 1) -> int:
+    """A query parameter between `lowest` and `highest`."""
     text = request.query.get(name, str(default))
-    if not text.isdecimal() or not 1 <= int(text) <= highest:
-        raise Problem(400, "bad parameter", f"{name}={text!r}: a whole number from 1 to {highest} is needed")
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and lowest <= int(text) <= highest):
+        detail = f"{name}={text!r}: a whole number from {lowest} to {highest} is needed"
+        raise Problem(400, "bad parameter", detail)
     return int(text)

@@ -244,12 +244,14 @@ async def ready(request: Request) -> Any:
 
 @page("/stats")
 async def statistics(request: Request) -> Any:
-    """Counts of this worker since it started, and raw → order latency in milliseconds."""
+    """Counts of this worker since it started (orders and dead letters: of all workers), and the latency from
+    raw to order in milliseconds, of the last `?seconds=` if given."""
+    seconds = float(integer(request, "seconds", 0, 86_400, lowest=0)) or None
     owned = markets.owned()
     return {
         "worker": feed_service.worker,
         "uptime_s": round(time.time() - stats.started, 1),
-        "latency_ms": stats.latency_ms(),
+        "latency_ms": stats.latency_ms(seconds),
         "orders": tail.order_counts,
         "conflicting_orders": tail.conflicting_orders,
         "dead_letters": tail.dead_letters,
