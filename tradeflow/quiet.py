@@ -27,7 +27,7 @@ class OncePerInterval(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
-            return record.levelno >= logging.INFO  # Faust's `-l warn` opens the root logger to DEBUG
+            return True
         if "GroupCoordinatorNotAvailableError" in record.getMessage():
             record.levelno, record.levelname = logging.INFO, "INFO"  # a new group's coordinator is being made
             return True
@@ -45,7 +45,10 @@ class OncePerInterval(logging.Filter):
 
 
 def quiet_kafka() -> None:
-    """Limit what the Kafka client logs, in this process."""
+    """Limit what the Kafka client and the frameworks log, in this process."""
+    for name in ("aiokafka", "faust", "mode"):
+        # Faust's `-l warn` leaves the root logger at DEBUG: thousands of records that nobody prints.
+        logging.getLogger(name).setLevel(logging.INFO)
     for name in CHATTY:
         logger = logging.getLogger(name)
         if not any(isinstance(known, OncePerInterval) for known in logger.filters):

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 LOOKBACK_MS = 30_000
 """How far back reading starts; the market agents publish every book again more often than that."""
+MAX_DELAY_MS = 100
+"""By how much lists are older than the books, at the most."""
+MAX_FETCH = 1024 * 1024
 MAX_ORDERS = 10_000
 MAX_TRADES = 1_000
 """Kept for each symbol."""
@@ -77,7 +80,13 @@ class Tail(Service):
 
     @Service.task
     async def _follow(self) -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._brokers, enable_auto_commit=False)
+        # It reads all that the market agents publish: in few large fetches, so as not to slow them down.
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._brokers,
+            enable_auto_commit=False,
+            fetch_min_bytes=MAX_FETCH,
+            fetch_max_wait_ms=MAX_DELAY_MS,
+        )
         await consumer.start()
         try:
             await self._assign(consumer)
