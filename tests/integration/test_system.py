@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
@@ -11,9 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from tradeflow import topics
 from tradeflow.demo.stack import Stack, get
+from tradeflow.messages import FeedClaim
 from tradeflow.ports import free_port
 from tradeflow.settings import load_settings
 
@@ -143,6 +148,33 @@ def test_unknown_names_and_bad_parameters_are_told(stack: Stack, path: str, stat
         get(stack.web_url + path)
     assert caught.value.code == status
     assert says in caught.value.read().decode()
+
+
+async def claim_from_elsewhere(brokers: str, feed: dict[str, Any]) -> int:
+    """A claim as a worker writes it that has lost the feed without knowing; returns its epoch."""
+    claim = FeedClaim(
+        feed=feed["feed"],
+        exchange=feed["exchange"],
+        symbols=feed["symbols"],
+        worker="a zombie",
+        time=time.time_ns(),
+    )
+    async with AIOKafkaProducer(bootstrap_servers=brokers) as producer:
+        value = msgspec.json.encode(claim)
+        return int((await producer.send_and_wait(topics.FEED_CLAIMS, value, partition=0)).offset)
+
+
+def test_an_owner_answers_a_foreign_claim_with_a_higher_one(stack: Stack) -> None:
+    feed = stack.get("/feeds")["feeds"][0]
+    foreign = asyncio.run(claim_from_elsewhere(stack.brokers, feed))
+    assert foreign > feed["epoch"]
+    deadline = time.monotonic() + 10
+    while (now := stack.get("/feeds")["feeds"][0])["epoch"] <= foreign or now["state"] != "live":
+        assert time.monotonic() < deadline, now
+        time.sleep(0.1)
+    wait_live(stack)
+    assert served(stack.web_url, feed["exchange"], feed["symbols"][0])["epoch"] > foreign
+    compare(stack, stack.web_url, 30)
 
 
 @pytest.mark.faults
