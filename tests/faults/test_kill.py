@@ -9,19 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import (
-    SESSION_TIMEOUT,
-    Cluster,
-    Load,
-    Reference,
-    Worker,
-    caught_up,
-    check_books,
-    check_orders,
-    running,
-    strategies,
-    until,
-)
+from tests.faults.cluster import SESSION_TIMEOUT, Cluster, Worker, caught_up, until
+from tests.faults.load import Load, running
+from tests.faults.reference import Reference, check_books, check_orders, strategies
 from tradeflow import topics
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]

@@ -18,7 +18,9 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tests.faults.harness import Cluster, Load, Reference, caught_up, check_books, strategies, until
+from tests.faults.cluster import Cluster, caught_up, until
+from tests.faults.load import Load
+from tests.faults.reference import Reference, check_books, strategies
 from tradeflow import topics
 from tradeflow.demo.stack import Stack, get
 from tradeflow.messages import DeadLetter

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from tests.faults.harness import GROUP, Cluster, Worker, caught_up, until
+from tests.faults.cluster import GROUP, Cluster, Worker, caught_up, until
 from tests.plain_books import CASES, DIRECTORY, needs_recordings, plain
 from tradeflow import topics
 from tradeflow.demo.stack import get

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import until
+from tests.faults.cluster import until
 from tradeflow.demo.stack import Stack, get
 from tradeflow.ports import free_port
 from tradeflow.settings import load_settings

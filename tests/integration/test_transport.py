@@ -12,7 +12,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from tests.faults.harness import GROUP, Cluster, Load, Reference, check_books, strategies, until
+from tests.faults.cluster import GROUP, Cluster, until
+from tests.faults.load import Load
+from tests.faults.reference import Reference, check_books, strategies
 from tradeflow import topics
 from tradeflow.messages import RawBook
 from tradeflow.normalize import normalize
