@@ -10,8 +10,6 @@ import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-import msgspec
-
 from tradeflow.messages import (
     SCHEMA_VERSION,
     Delta,
@@ -42,21 +40,11 @@ _ISO_SECOND_LENGTH = len("1970-01-01T00:00:00")
 
 _SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
 
-_decoder: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
-
 Normalized = Snapshot | Delta | Trade | Down | Heartbeat
 
 
 class NormalizeError(ValueError):
     """A raw record that has no exact normal form; the message names field, value and what is allowed."""
-
-
-def decode_raw(value: bytes) -> Raw:
-    """The record of a raw topic.  Raises NormalizeError if it isn't JSON or isn't one of the raw records."""
-    try:
-        return _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NormalizeError(f"not a raw record: {error}") from None
 
 
 def normalize(raw: Raw) -> Normalized:

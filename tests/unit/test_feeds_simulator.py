@@ -16,9 +16,10 @@ import pytest
 from feed_server import Records, Sent, until
 
 from tradeflow.feeds.publisher import Publisher
-from tradeflow.feeds.simulated import SimulatedSource
+from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.supervisor import Supervisor
 from tradeflow.messages import RawBook, RawDown
+from tradeflow.settings import load_settings
 
 SYMBOLS = {
     "binance": ["BTC-USDT", "ETH-USDT", "SOL-USDT"],
@@ -32,8 +33,14 @@ class Simulator:
     """A simulator in a process of its own, by its HTTP side."""
 
     def __init__(self, endpoints: dict[str, str]) -> None:
-        self.endpoints = endpoints
         self.url = endpoints["TRADEFLOW_SIMULATOR_URL"]
+        self._settings = load_settings(
+            **{name.removeprefix("TRADEFLOW_").lower(): url for name, url in endpoints.items()}
+        )
+
+    def source(self, exchange: str) -> Any:
+        """The live source of an exchange, sent here by its endpoint settings."""
+        return make_source(exchange, SYMBOLS[exchange], self._settings)
 
     async def truths(self, exchange: str, wanted: list[tuple[str, dict[str, int]]]) -> list[dict[str, Any]]:
         async with aiohttp.ClientSession() as session:
@@ -114,7 +121,7 @@ async def check(samples: Samples, simulator: Simulator, exchange: str) -> None:
 @pytest.mark.parametrize("exchange", SYMBOLS)
 async def test_books_equal_the_simulators_true_ones(simulator, exchange):
     samples = Samples(every=5)
-    source = SimulatedSource(exchange, SYMBOLS[exchange], simulator.endpoints)
+    source = simulator.source(exchange)
     task = asyncio.create_task(source.run(samples))
     await until(lambda: len(samples.samples) >= 60 and samples.of("trade"), 20)
     task.cancel()
@@ -127,8 +134,8 @@ async def test_books_equal_the_simulators_true_ones(simulator, exchange):
 async def test_books_that_are_taken_anew_stay_true(simulator, exchange):
     """Where nothing numbers the updates, each book is subscribed again now and then, within its epoch."""
     samples = Samples(every=5)
-    source = SimulatedSource(exchange, SYMBOLS[exchange], simulator.endpoints)
-    source._live.feed_class.refresh_seconds = 0.7  # type: ignore[attr-defined]
+    source = simulator.source(exchange)
+    source.feed_class.refresh_seconds = 0.7
     task = asyncio.create_task(source.run(samples))
     await until(lambda: sum(b["snapshot"] for b in samples.of("book")) >= 4 * len(SYMBOLS[exchange]), 20)
     task.cancel()
@@ -146,8 +153,8 @@ class Trial:
         self.sent = Sent()
         self.epoch = 0
         publisher = Publisher(exchange, dict.fromkeys(self.symbols, 0), self.sent.send)
-        source = SimulatedSource(exchange, self.symbols, simulator.endpoints)
-        source._live.quiet_seconds = 2.0  # type: ignore[attr-defined]
+        source = simulator.source(exchange)
+        source.quiet_seconds = 2.0
         self.supervisor = Supervisor(source, publisher, self.claim, heartbeat_interval=0.5)
 
     async def claim(self) -> int:

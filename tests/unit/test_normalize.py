@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +20,7 @@ from tradeflow.messages import (
     Snapshot,
     Trade,
 )
-from tradeflow.normalize import NormalizeError, canonical_decimal, decode_raw, nanoseconds, normalize
+from tradeflow.normalize import NormalizeError, canonical_decimal, nanoseconds, normalize
 
 PLACE = {"exchange": "binance", "epoch": 7, "sequence": 3, "receipt_time": 1_700_000_000_000_000_001}
 
@@ -122,34 +121,6 @@ def test_canonical_records_are_passed_on_as_they_are():
 def test_refused_by_name(raw, reason):
     with pytest.raises(NormalizeError, match=reason):
         normalize(raw)
-
-
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [
-        (b"{", "not a raw record: Input data was truncated"),
-        (b"\xff", "not a raw record"),
-        (b"[]", "Expected `object`"),
-        (b'{"type":"candle"}', "Invalid value 'candle'"),
-        (
-            b'{"type":"down","exchange":"x","symbol":"y","epoch":1,"sequence":1,"receipt_time":1}',
-            "missing.*reason",
-        ),
-        (
-            b'{"type":"book","exchange":"x","symbol":"y","epoch":1,"sequence":1,"receipt_time":1,'
-            b'"snapshot":true,"bids":[[1.5,"2"]],"asks":[]}',
-            r"Expected `str`, got `float`.*bids",
-        ),
-    ],
-)
-def test_bytes_that_are_no_raw_record(value, reason):
-    with pytest.raises(NormalizeError, match=reason):
-        decode_raw(value)
-
-
-@pytest.mark.parametrize("raw", [book(exchange_time=1.5), trade(), RawDown(**PLACE, symbol="A-B", reason="")])
-def test_decode_raw(raw):
-    assert decode_raw(msgspec.json.encode(raw)) == raw
 
 
 # --- numbers ---

@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -161,10 +160,3 @@ def get(url: str, timeout: float = 5.0) -> Any:
     """GET JSON.  Raises OSError (URLError, HTTPError) when there is no good answer."""
     with _opener.open(url, timeout=timeout) as response:
         return json.load(response)
-
-
-def get_or_none(url: str) -> Any:
-    try:
-        return get(url)
-    except (urllib.error.URLError, OSError):
-        return None

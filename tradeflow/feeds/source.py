@@ -58,7 +58,7 @@ class Sink(Protocol):
 
 
 class Source(ABC):
-    """Live, recorded and simulated sources differ only in where their frames come from."""
+    """Live and recorded sources differ only in where their frames come from."""
 
     exchange: str
     symbols: list[str]
