@@ -109,32 +109,25 @@ class Publisher:
         state = self._accept(symbol)
         if state is None:
             return
-        try:
-            value = self._encode(
-                RawBook(
-                    exchange=self.exchange,
-                    symbol=symbol,
-                    epoch=self.epoch,
-                    sequence=state.book_sequence + 1,
-                    receipt_time=receipt_time,
-                    snapshot=snapshot,
-                    bids=bids,
-                    asks=asks,
-                    exchange_time=exchange_time,
-                    exchange_sequence=exchange_sequence,
-                    checksum=checksum,
-                    depth=depth,
-                )
-            )
-            self._send(self.book_topic, state.partition, state.key, value)
-        except Exception as error:
-            self._fail(symbol, error)
-            return
-        state.book_sequence += 1
-        state.last_sent = receipt_time
-        if snapshot:
-            state.synced = True
-        self._count(receipt_time)
+        record = RawBook(
+            exchange=self.exchange,
+            symbol=symbol,
+            epoch=self.epoch,
+            sequence=state.book_sequence + 1,
+            receipt_time=receipt_time,
+            snapshot=snapshot,
+            bids=bids,
+            asks=asks,
+            exchange_time=exchange_time,
+            exchange_sequence=exchange_sequence,
+            checksum=checksum,
+            depth=depth,
+        )
+        if self._publish(self.book_topic, state, record):
+            state.book_sequence += 1
+            state.last_sent = receipt_time
+            state.synced = state.synced or snapshot
+            self._count(receipt_time)
 
     def trade(
         self,
@@ -151,28 +144,22 @@ class Publisher:
         state = self._accept(symbol)
         if state is None:
             return
-        try:
-            value = self._encode(
-                RawTrade(
-                    exchange=self.exchange,
-                    symbol=symbol,
-                    epoch=self.epoch,
-                    sequence=state.trade_sequence + 1,
-                    receipt_time=receipt_time,
-                    side=side,
-                    price=price,
-                    size=size,
-                    trade_id=trade_id,
-                    order_type=order_type,
-                    exchange_time=exchange_time,
-                )
-            )
-            self._send(self.trade_topic, state.partition, state.key, value)
-        except Exception as error:
-            self._fail(symbol, error)
-            return
-        state.trade_sequence += 1
-        self._count(receipt_time)
+        record = RawTrade(
+            exchange=self.exchange,
+            symbol=symbol,
+            epoch=self.epoch,
+            sequence=state.trade_sequence + 1,
+            receipt_time=receipt_time,
+            side=side,
+            price=price,
+            size=size,
+            trade_id=trade_id,
+            order_type=order_type,
+            exchange_time=exchange_time,
+        )
+        if self._publish(self.trade_topic, state, record):
+            state.trade_sequence += 1
+            self._count(receipt_time)
 
     def alive(self, receipt_time: int) -> None:
         self.last_alive = receipt_time
@@ -209,10 +196,7 @@ class Publisher:
                     sequence=state.book_sequence,
                     receipt_time=now,
                 )
-                try:
-                    self._send(self.book_topic, state.partition, state.key, self._encode(record))
-                except Exception as error:
-                    self._fail(symbol, error)
+                if not self._publish(self.book_topic, state, record):
                     return
                 state.last_sent = now
 
@@ -223,6 +207,15 @@ class Publisher:
         if state is None:
             self.ignored += 1
         return state
+
+    def _publish(self, topic: str, state: _Symbol, record: RawBook | RawTrade | RawHeartbeat) -> bool:
+        """Whether the record went out; if not, the epoch has failed."""
+        try:
+            self._send(topic, state.partition, state.key, self._encode(record))
+        except Exception as error:
+            self._fail(record.symbol, error)
+            return False
+        return True
 
     def _send_down(self, symbol: str, state: _Symbol, reason: str) -> bool:
         record = RawDown(
