@@ -50,6 +50,10 @@ def partition_map_command(file: Path, symbols: tuple[str, ...], partitions: int 
         file.write_text(dump_map(extended), encoding="utf-8")
     except (PartitionMapError, SymbolError) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(
+            f"{file}: can't be written ({error.strerror}); name a file in a directory that is there and yours"
+        ) from None
     added = [symbol for symbol in extended if known is None or symbol not in known]
     for symbol in added:
         click.echo(f"{symbol}: partition {extended[symbol]}")

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tradeflow.symbols import canonical_symbol
 
 EXCHANGES = ("binance", "bitmex", "coinbase", "kraken")
 ENV_FILE = ".env"
+
+SCHEMES = {"rest": ("http://", "https://"), "ws": ("ws://", "wss://")}
 
 CommaList = Annotated[list[str], NoDecode]
 
@@ -164,12 +166,33 @@ class Settings(BaseSettings):
     @field_validator("exchanges")
     @classmethod
     def _lower(cls, value: list[str]) -> list[str]:
-        return [name.lower() for name in value]
+        return list(dict.fromkeys(name.lower() for name in value))
 
     @field_validator("symbols")
     @classmethod
     def _canonical(cls, value: list[str]) -> list[str]:
-        return [canonical_symbol(symbol) for symbol in value]
+        return list(dict.fromkeys(canonical_symbol(symbol) for symbol in value))
+
+    @field_validator("cache_dir", "maven_url", "partition_maps", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("*")
+    @classmethod
+    def _endpoints(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = re.search("_(rest|ws)_url$", info.field_name or "")
+        if kind and value:
+            _check_endpoint(value, kind[1])
+        return value
+
+    @field_validator("heartbeat_interval")
+    @classmethod
+    def _quiet_books_stay_live(cls, value: float, info: ValidationInfo) -> float:
+        silence = info.data.get("silence_timeout", value + 1)
+        if value >= silence:
+            raise ValueError(f"must be below TRADEFLOW_SILENCE_TIMEOUT={silence}, or quiet books go stale")
+        return value
 
     @field_validator("kafka_brokers")
     @classmethod
@@ -187,11 +210,28 @@ class Settings(BaseSettings):
     def endpoint(self, exchange: str, kind: Literal["rest", "ws"]) -> str | None:
         """The configured endpoint of an exchange, without a trailing slash; None = the exchange's public one.
 
-        Any exchange has these settings, of `kraken-v1` e.g. TRADEFLOW_KRAKEN_V1_WS_URL."""
+        Any exchange has these settings, of `kraken-v1` e.g. TRADEFLOW_KRAKEN_V1_WS_URL.  Raises SettingsError for
+        one that isn't a URL of its kind."""
         field = f"{exchange}_{kind}_url".replace("-", "_")
-        variable = f"TRADEFLOW_{field.upper()}"
-        url: str | None = getattr(self, field) if field in Settings.model_fields else _variable(variable)
+        if field in Settings.model_fields:
+            url: str | None = getattr(self, field)
+        else:
+            variable = f"TRADEFLOW_{field.upper()}"
+            url = _variable(variable)
+            try:
+                _check_endpoint(url or "", kind)
+            except ValueError as error:
+                raise SettingsError(_refusal(variable, repr(url), str(error))) from None
         return url.rstrip("/") if url else None
+
+
+def _check_endpoint(url: str, kind: str) -> None:
+    if url and not url.startswith(SCHEMES[kind]):
+        raise ValueError(f"must begin with {' or '.join(SCHEMES[kind])}")
+
+
+def _refusal(name: str, value: str, reason: str) -> str:
+    return f"{name}={value}: {reason}. Correct it in the environment or in .env and start again."
 
 
 def _variable(name: str) -> str | None:
@@ -221,9 +261,7 @@ def load_settings(**overrides: Any) -> Settings:
                 name = environment_name(name)
             secret = any(word in name.upper() for word in ("SECRET", "KEY", "TOKEN"))
             value = "***" if secret else repr(item["input"])
-            lines.append(
-                f"{name}={value}: {item['msg']}. Correct it in the environment or in .env and start again."
-            )
+            lines.append(_refusal(name, value, item["msg"].removeprefix("Value error, ")))
         raise SettingsError("\n".join(lines)) from None
 
 

@@ -13,6 +13,8 @@ def check_exchanges(exchanges: Iterable[str]) -> None:
     for exchange in set(exchanges):
         try:
             make_source(exchange, [], Settings.model_construct())
+        except SettingsError:
+            raise
         except ValueError as error:
             raise SettingsError(f"EXCHANGES: {error}. Remove {exchange!r} or its partition map.") from None
 
