@@ -27,7 +27,7 @@ async def normalize_raw(runs: Any) -> None:
                 event = normalize(raw)
                 partition = partitions[event.symbol]
             except (NormalizeError, KeyError) as error:
-                dead_letter(outbox, record, f"{type(error).__name__}: {error}")
+                dead_letter(outbox, run, record, f"{type(error).__name__}: {error}")
             else:
                 outbox.append(topics.MARKET_EVENTS, partition, event.symbol.encode(), encode(event))
         bury(run)
@@ -71,7 +71,7 @@ async def feeds(runs: Any) -> None:
 
 def bury(run: Run) -> None:
     for record, reason in run.unusable:
-        dead_letter(outbox, record, reason)
+        dead_letter(outbox, run, record, reason)
 
 
 @app.timer(1.0, name="clock")  # type: ignore[untyped-decorator]

@@ -40,10 +40,9 @@ def main(arguments: list[str] | None = None) -> Any:
     arguments = sys.argv[1:] if arguments is None else arguments
     verb = _verb(arguments)
     if verb in OWN_VERBS:
-        place = arguments.index(verb)  # options before it are its own too
-        return _load(OWN_VERBS[verb]).main(
-            [*arguments[:place], *arguments[place + 1 :]], prog_name=f"tradeflow {verb}"
-        )
+        at = arguments.index(verb)
+        options = [*arguments[:at], *arguments[at + 1 :]]  # those before it are its own too
+        return _load(OWN_VERBS[verb]).main(options, prog_name=f"tradeflow {verb}")
 
     from faust.cli.faust import cli
 

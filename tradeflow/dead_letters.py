@@ -12,6 +12,7 @@ import msgspec
 from tradeflow import topics
 from tradeflow.messages import DeadLetter
 from tradeflow.outbox import Outbox
+from tradeflow.runs import Run
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -20,12 +21,12 @@ MAX_ORIGINAL = 4 * 1024 * 1024
 """Bytes of a record that are kept; base64 makes them a third more."""
 
 
-def dead_letter(outbox: Outbox, record: Any, reason: str) -> None:
-    """Put one consumed record (aiokafka's) into the topic `dead-letters`."""
-    log.warning("dead letter %s/%d@%d: %s", record.topic, record.partition, record.offset, reason)
+def dead_letter(outbox: Outbox, run: Run, record: Any, reason: str) -> None:
+    """Put one record of a run into the topic `dead-letters`."""
+    log.warning("dead letter %s/%d@%d: %s", run.topic, run.partition, record.offset, reason)
     letter = DeadLetter(
-        topic=record.topic,
-        partition=record.partition,
+        topic=run.topic,
+        partition=run.partition,
         offset=record.offset,
         reason=reason,
         key=record.key.decode(errors="replace") if record.key is not None else None,

@@ -19,7 +19,8 @@ Level = tuple[str, str]
 Side = Literal["buy", "sell"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+# gc=False: they hold strings and numbers alone, which form no cycles.
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     v: int = SCHEMA_VERSION
 
 
@@ -170,7 +171,7 @@ class NormalizedBook(BookQuality, frozen=True, kw_only=True):
     asks: list[Level]
 
 
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
+class Cause(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The one event of the log that made a strategy act."""
 
     kind: Literal["book", "trade", "timer"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from aiokafka.consumer import fetcher
 from faust.serializers.schemas import Schema
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, Message
@@ -33,15 +34,15 @@ class _Composite(NamedTuple):
     serialized_value_size: int
 
 
-def _composites(records: list[Any]) -> list[_Composite]:
+def _composites(tp: TP, records: list[Any]) -> list[_Composite]:
     runs = []
     for start in range(0, len(records), MAX_RUN):
         chunk = records[start : start + MAX_RUN]
         last = chunk[-1]
         runs.append(
             _Composite(
-                last.topic,
-                last.partition,
+                tp.topic,
+                tp.partition,
                 last.offset,
                 last.timestamp,
                 last.timestamp_type,
@@ -64,16 +65,33 @@ class RunScheduler(DefaultSchedulingStrategy):
 
     def map_from_records(self, records: Mapping[TP, list[Any]]) -> Any:  # type: ignore[override]
         runs = {
-            tp: _composites(found) if tp.topic in self.run_topics else found for tp, found in records.items()
+            tp: _composites(tp, found) if tp.topic in self.run_topics else found
+            for tp, found in records.items()
         }
         return super().map_from_records(runs)
+
+
+class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    """For `run_topics` the records as the parser (C) made them: a ConsumerRecord of each would cost as much as
+    decoding it."""
+
+    run_topics: frozenset[str] = frozenset()
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
+        return record if tp.topic in self.run_topics else super()._consumer_record(tp, record)
+
+
+def deliver_runs(topics: Iterable[str]) -> None:
+    """For this process: aiokafka makes no ConsumerRecords for these topics."""
+    PartitionRecords.run_topics = frozenset(topics)
+    fetcher.PartitionRecords = PartitionRecords
 
 
 class Run:
     """Consecutive records of one partition.
 
-    `messages[i]` is the decoded value of `records[i]` (aiokafka's: offset, key, value …); `unusable` are the
-    records that could not be decoded, each with the reason.  `last_offset` covers both."""
+    `messages[i]` is the decoded value of `records[i]` (offset, key, value, timestamp); `unusable` are the records
+    that could not be decoded, each with the reason.  `last_offset` covers both."""
 
     __slots__ = ("last_offset", "messages", "partition", "records", "topic", "unusable")
 

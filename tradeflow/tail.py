@@ -31,6 +31,16 @@ MAX_TRADES = 1_000
 """Kept for each symbol."""
 
 
+class _Version(msgspec.Struct, gc=False):
+    """Which record of top-of-book is the newer one; all else is decoded when somebody asks for it."""
+
+    exchange: str
+    symbol: str
+    epoch: int
+    sequence: int
+    event_time: int
+
+
 class Tail(Service):
     """Follows the compact output topics.  `on_claim(epoch, claim)` is called for every feed claim."""
 
@@ -48,7 +58,8 @@ class Tail(Service):
         self._decode_top = msgspec.json.Decoder(TopOfBook).decode
         self._decode_trade = msgspec.json.Decoder(Trade).decode
         self._decode_order = msgspec.json.Decoder(Order).decode
-        self._tops: dict[tuple[str, str], TopOfBook] = {}
+        self._decode_version = msgspec.json.Decoder(_Version).decode
+        self._tops: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
         self._trades: dict[str, deque[Trade]] = {}
         self._last_trade: dict[tuple[str, str], tuple[int, int]] = {}
         self._orders: dict[str, Order] = {}
@@ -60,10 +71,11 @@ class Tail(Service):
     # -- what it knows
 
     def tops(self) -> list[TopOfBook]:
-        return [self._tops[key] for key in sorted(self._tops)]
+        return [self._decode_top(self._tops[place][1]) for place in sorted(self._tops)]
 
     def top(self, exchange: str, symbol: str) -> TopOfBook | None:
-        return self._tops.get((exchange, symbol))
+        known = self._tops.get((exchange, symbol))
+        return self._decode_top(known[1]) if known else None
 
     def trades(self, symbol: str, limit: int) -> list[Trade]:
         """Newest first."""
@@ -116,16 +128,12 @@ class Tail(Service):
             consumer.seek(partition, found_start.offset if found_start else ends[partition])
 
     def _top_of_book(self, offset: int, value: bytes) -> None:
-        top = self._decode_top(value)
-        key = (top.exchange, top.symbol)
-        known = self._tops.get(key)
+        top = self._decode_version(value)
+        place, version = (top.exchange, top.symbol), (top.epoch, top.sequence, top.event_time)
+        known = self._tops.get(place)
         # A worker that lost the partition may still have sent an older one.
-        if known is None or (top.epoch, top.sequence, top.event_time) >= (
-            known.epoch,
-            known.sequence,
-            known.event_time,
-        ):
-            self._tops[key] = top
+        if known is None or version >= known[0]:
+            self._tops[place] = version, value
 
     def _trade(self, offset: int, value: bytes) -> None:
         trade = self._decode_trade(value)

@@ -29,7 +29,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
 from tradeflow.outbox import Outbox
-from tradeflow.runs import RunScheduler
+from tradeflow.runs import RunScheduler, deliver_runs
 
 
 class Cut(NamedTuple):
@@ -212,3 +212,4 @@ class Transport(driver.Transport):
         self.outbox = outbox
         self.state = state
         self.run_topics = frozenset(run_topics)
+        deliver_runs(self.run_topics)

@@ -18,6 +18,7 @@ from tradeflow.changes import BookChanges
 from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
 from tradeflow.feeds.registry import check_exchanges
+from tradeflow.garbage import settle_garbage
 from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Raw, ResyncRequest
 from tradeflow.outbox import Outbox
@@ -68,6 +69,7 @@ class App(faust.App):
         await super().on_started_init_extra_services()
         for service in (tail, feed_service):
             await self.add_runtime_dependency(service)
+        settle_garbage()
 
 
 app = App(

@@ -9,7 +9,10 @@ import inspect
 import typing
 
 import pytest
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
+from aiokafka.record.default_records import DefaultRecord
 from faust.app.base import App
 from faust.app.router import Router
 from faust.serializers.schemas import Schema
@@ -54,6 +57,7 @@ SEAMS = [
     (Service, "crash", ["reason"]),
     (MessageAccumulator, "add_batch", ["builder", "tp", "timeout"]),
     (MessageBatch, "wait_drain", ["timeout"]),
+    (PartitionRecords, "_consumer_record", ["tp", "record"]),
     (BatchBuilder, "append", ["timestamp", "key", "value", "headers"]),
 ]
 
@@ -83,6 +87,11 @@ def test_resuming_clears_the_queues() -> None:
     from mode.utils.queues import FlowControlEvent
 
     assert "clear" in inspect.getsource(FlowControlEvent.resume)
+
+
+def test_the_fetcher_finds_its_partition_records_by_name() -> None:
+    assert "partition_records = PartitionRecords(" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    assert {"offset", "key", "value", "timestamp", "timestamp_type"} <= set(dir(DefaultRecord))
 
 
 def test_composite_has_what_to_message_reads() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,12 +18,13 @@ class ChildFailed(RuntimeError):
 
 
 class Child:
-    """Runs `python -m …` under the guard that also keeps the embedded Kafka; output goes to `log_file`."""
+    """Runs `python -m …` under the guard that also keeps the embedded Kafka; output is appended to `log_file`."""
 
     def __init__(self, name: str, module: Sequence[str], log_file: Path, env: Mapping[str, str]) -> None:
         self.name = name
         self.log_file = log_file
         with log_file.open("ab") as log:
+            self._log_start = log.tell()
             self._guard = subprocess.Popen(  # noqa: S603
                 [
                     sys.executable,
@@ -50,14 +52,18 @@ class Child:
         return self._guard.poll() is None
 
     def log(self) -> str:
-        return self.log_file.read_text(errors="replace")
+        """Its output, without what earlier processes have left in the file."""
+        with self.log_file.open("rb") as file:
+            file.seek(self._log_start)
+            return file.read().decode(errors="replace")
 
     def check(self) -> None:
         """Raise ChildFailed if it has ended."""
         if not self.running:
-            raise ChildFailed(
-                f"{self.name} ended with status {self._guard.returncode}:\n{self._last_words()}"
-            )
+            raise self.failure(f"ended with status {self._guard.returncode}")
+
+    def failure(self, what: str) -> ChildFailed:
+        return ChildFailed(f"{self.name} {what}:\n{self._last_words()}")
 
     def _last_words(self) -> str:
         """What the log says of the reason: from the first error on, else its end."""
@@ -71,15 +77,17 @@ class Child:
         while text not in (found := self.log()):
             self.check()
             if time.monotonic() > deadline:
-                raise ChildFailed(f"{self.name} is not ready after {timeout:.0f} s; see {self.log_file}")
+                raise self.failure(f"is not ready after {timeout:.0f} s")
             time.sleep(0.05)
         return found
 
     def stop(self) -> None:
         """End it in an orderly way; returns when it is gone."""
-        if self._guard.poll() is None and self._guard.stdin and not self._guard.stdin.closed:
-            self._guard.stdin.write("stop\n")
-            self._guard.stdin.close()
+        assert self._guard.stdin
+        if not self._guard.stdin.closed:
+            with contextlib.suppress(OSError):  # it may end by itself at any time
+                self._guard.stdin.write("stop\n")
+                self._guard.stdin.close()
         self._guard.wait()
 
     def wait(self) -> int:

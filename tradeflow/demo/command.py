@@ -68,23 +68,18 @@ def _main(
     try:
         settings = load_settings()
         given = "kafka_brokers" in settings.model_fields_set and not simulate
-        with console.status("Starting") as status:
-
-            def progress(text: str) -> None:
-                if console.is_terminal:
-                    status.update(text)
-                else:
-                    console.print(text)
-
-            stack = Stack(
-                settings,
-                simulate=simulate,
-                data_dir=data_dir,
-                brokers=settings.kafka_brokers if given else None,
-                simulator_options=simulator_options,
-                progress=progress,
-            ).__enter__()
+        status = console.status("Starting")
+        stack = Stack(
+            settings,
+            simulate=simulate,
+            data_dir=data_dir,
+            brokers=settings.kafka_brokers if given else None,
+            simulator_options=simulator_options,
+            progress=status.update if console.is_terminal else console.print,
+        )
         try:
+            with status:
+                stack.start()
             failed = _watch(stack, seconds, console)
         except ChildFailed:
             kept = stack.keep_logs()
@@ -124,12 +119,20 @@ def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
             if console.is_terminal:
                 live.update(screen(books, stats, stack.web_url, remaining))
             time.sleep(REFRESH)
-    # The latency of the time that was asked for: the backlog of the start is no part of it.
-    stats = stack.get(f"/stats?seconds={round(seconds or 0)}")
-    errors = [line for child in stack.children for line in _errors(child.log())]
-    summary = Summary(stack.get("/books")["books"], stats, stack.get("/feeds")["feeds"], errors)
-    console.print(summary.render(stats["uptime_s"]))
+    summary = _summary(stack, round(seconds or 0))
+    console.print(summary.render(summary.stats["uptime_s"]))
     return bool(summary.problems)
+
+
+def _summary(stack: Stack, seconds: int) -> Summary:
+    """Of the last `seconds`: the backlog of the start is no part of the latency.  Raises ChildFailed."""
+    errors = [line for child in stack.children for line in _errors(child.log())]
+    try:
+        stats = stack.get(f"/stats?seconds={seconds}")
+        return Summary(stack.get("/books")["books"], stats, stack.get("/feeds")["feeds"], errors)
+    except OSError as error:
+        stack.check()
+        raise ChildFailed(f"the worker lives, and doesn't answer at {stack.web_url}: {error}") from None
 
 
 def _look(stack: Stack) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:

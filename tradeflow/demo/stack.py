@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -13,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from tradeflow.demo.child import Child, ChildFailed
-from tradeflow.kafka import Kafka
+from tradeflow.demo.child import Child
+from tradeflow.kafka import DataDirUnusable, Kafka
 from tradeflow.ports import PortTakenError, free_port, is_free
 from tradeflow.settings import Settings
 
@@ -43,7 +42,10 @@ class Stack:
         self.simulator_options = simulator_options
         self._temporary = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="tradeflow-"))
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataDirUnusable(self.data_dir, error.strerror or str(error)) from None
         self.brokers = brokers or ""
         self._progress = progress
         self._kafka: Kafka | None = None
@@ -97,7 +99,7 @@ class Stack:
         port = self.settings.web_port
         if is_free(port, self.settings.web_host):
             return port
-        if "TRADEFLOW_WEB_PORT" in os.environ:
+        if "web_port" in self.settings.model_fields_set:
             raise PortTakenError.of(port)
         return free_port()
 
@@ -122,7 +124,7 @@ class Stack:
                 get(f"{url}/ready")
                 return worker
             if time.monotonic() > deadline:
-                raise ChildFailed(f"{name} is not ready after {timeout:.0f} s; see {worker.log_file}")
+                raise worker.failure(f"is not ready after {timeout:.0f} s")
             time.sleep(0.1)
 
     def check(self) -> None:
@@ -137,7 +139,9 @@ class Stack:
         return get(self.web_url + path)
 
     def keep_logs(self) -> Path:
-        """Copy the logs to where `stop` doesn't remove them; returns the directory."""
+        """See that `stop` doesn't remove the logs; returns their directory."""
+        if not self._temporary:
+            return self.data_dir
         kept = Path(tempfile.mkdtemp(prefix="tradeflow-logs-"))
         for log in self.data_dir.glob("*.log"):
             shutil.copy(log, kept)
