@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 
 from tradeflow.demo.child import ChildFailed
 from tradeflow.demo.display import Summary, screen
@@ -91,7 +92,7 @@ def _main(
     except KeyboardInterrupt:
         sys.exit(0 if seconds is None else 130)
     except (SettingsError, KafkaError, ChildFailed, PortTakenError) as error:
-        console.print(f"[red]Error:[/red] {error}", soft_wrap=True)
+        console.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     sys.exit(1 if failed else 0)
 
