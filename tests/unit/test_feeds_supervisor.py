@@ -221,9 +221,28 @@ async def test_resync_requests_restart_the_connection_but_not_too_often():
         assert trial.supervisor.request_resync("BTC-USDT", "crossed", epoch=20)
         await until(lambda: trial.claims == 3)
         assert 0.7 < time.monotonic() - first < 2
-        trial.supervisor.restart("claimed by another worker at epoch 31")
-        await until(lambda: trial.claims == 4)
-        assert trial.reasons()[-1] == "claimed by another worker at epoch 31"
+
+
+async def test_a_foreign_claim_above_ours_is_outbid_whenever_it_is_read():
+    trial = Trial(healthy)
+    claim = trial.claim
+
+    async def overtaken() -> int:
+        epoch = await claim()
+        if trial.claims == 2:  # read before our own claim is acknowledged
+            trial.supervisor.outbid(epoch + 1, "claimed by worker b at epoch 21")
+        return epoch
+
+    trial.supervisor._claim = overtaken
+    async with trial:
+        await until(lambda: trial.supervisor.status()["state"] == "live")
+        trial.supervisor.outbid(11, "claimed by worker a at epoch 11")
+        await until(lambda: trial.claims == 3)
+        await until(lambda: trial.supervisor.status()["state"] == "live")
+        assert trial.reasons() == ["claimed by worker a at epoch 11", "claimed by worker b at epoch 21"]
+        trial.supervisor.outbid(29, "below ours")
+        await asyncio.sleep(1.2)
+        assert trial.claims == 3
 
 
 async def test_a_claim_that_fails_is_tried_again_before_anything_is_published():
@@ -302,7 +321,7 @@ async def test_a_source_that_ignores_cancellation_never_overlaps_the_next_one():
 
     async with Trial(script) as trial:
         await until(lambda: trial.supervisor.status()["state"] == "live")
-        trial.supervisor.restart("enough")
+        trial.supervisor.outbid(11, "enough")
         await until(lambda: trial.claims == 2)
         assert trial.kafka.records[-1][0] == "binance-orderbook"
         assert not [topic for topic, *_ in trial.kafka.records if topic == "binance-trades"]

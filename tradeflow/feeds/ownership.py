@@ -8,7 +8,6 @@ epoch.  An owner that sees a foreign claim above its own, made by a worker that 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -25,8 +24,6 @@ from tradeflow.messages import FeedClaim, ResyncRequest
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import Feed, PartitionMaps
 from tradeflow.settings import Settings
-
-log = logging.getLogger(__name__)
 
 
 class Feeds(Service):
@@ -54,8 +51,8 @@ class Feeds(Service):
         stopped = [self._running.pop(index) for index in lost]
         for index in sorted(partitions & self._feeds.keys() - self._running.keys()):
             self._running[index] = self._start(self._feeds[index])
-        for supervisor, _ in stopped:
-            await supervisor.stop()
+        # All at once: the rebalance waits for it, and closing a half-open connection takes seconds.
+        await asyncio.gather(*(supervisor.stop() for supervisor, _ in stopped))
 
     async def on_stop(self) -> None:
         await self.assign(set())
@@ -67,12 +64,8 @@ class Feeds(Service):
     def foreign_claim(self, epoch: int, claim: FeedClaim) -> None:
         """A claim was read back from Kafka: one of another worker above ours means that readers drop our records."""
         running = self._running.get(claim.feed)
-        if running is None or claim.worker == self.worker or epoch <= running[0].publisher.epoch:
-            return
-        log.warning(
-            "feed %d was claimed by worker %s (epoch %d): claiming it again", claim.feed, claim.worker, epoch
-        )
-        running[0].restart(f"claimed by another worker at epoch {epoch}")
+        if running is not None and claim.worker != self.worker:
+            running[0].outbid(epoch, f"claimed by worker {claim.worker} at epoch {epoch}")
 
     def status(self) -> list[dict[str, Any]]:
         return [

@@ -60,7 +60,7 @@ class Supervisor:
         self._resync_interval = resync_interval
         self._last_resync = -resync_interval
         self._resync: str | None = None
-        self._restart: str | None = None
+        self._foreign_claim = (-1, "")
         self._stopped = False
         self._task: asyncio.Task[Any] | None = None
 
@@ -94,9 +94,10 @@ class Supervisor:
         self._resync = f"resync of {symbol}: {reason}"
         return True
 
-    def restart(self, reason: str) -> None:
-        """Claim again and reconnect, soon: what this connection delivers is of no more use."""
-        self._restart = reason
+    def outbid(self, epoch: int, reason: str) -> None:
+        """Somebody else has claimed this feed.  Above our own claim, even one that still waits for its answer, it
+        makes readers drop what the connection delivers: then claim again and reconnect, soon."""
+        self._foreign_claim = max(self._foreign_claim, (epoch, reason))
 
     def status(self) -> dict[str, Any]:
         """For `/feeds`; times in nanoseconds."""
@@ -147,7 +148,7 @@ class Supervisor:
         epoch = await self._claim()
         self.publisher.begin(epoch)
         self.connections += 1
-        self._resync = self._restart = None
+        self._resync = None
         self._enter("connecting")
         run = asyncio.create_task(self.source.run(self.publisher), name=f"{self._name}: run")
         watch = asyncio.create_task(self._watch(), name=f"{self._name}: watch")
@@ -186,8 +187,9 @@ class Supervisor:
                     self._enter("live")
                 elif now - started > self._sync_timeout:
                     return f"not every book had a snapshot after {self._sync_timeout:.0f} s"
-            if self._restart is not None:
-                return self._restart
+            epoch, reason = self._foreign_claim
+            if epoch > self.publisher.epoch:
+                return reason
             if self._resync is not None and now - self._last_resync >= self._resync_interval:
                 self._last_resync = now
                 return self._resync
