@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 
 import psutil
 
 
-class PortTakenError(OSError):
-    """The port of the web views is in use; the message says by whom."""
+class ListenError(OSError):
+    """The web views can't listen where they should; the message says why and what to set."""
 
-    @classmethod
-    def of(cls, port: int) -> PortTakenError:
+
+class PortTakenError(ListenError):
+    """Another process listens on their port."""
+
+
+def check_listen(host: str, port: int) -> None:
+    """Raises ListenError or PortTakenError unless the web views could listen there now."""
+    error = _refusal(host, port)
+    if error is None:
+        return
+    if error.errno == errno.EADDRINUSE:
         holder = port_holder(port) or "another process"
-        return cls(f"port {port} is taken by {holder}: end it, or set TRADEFLOW_WEB_PORT to another one")
+        raise PortTakenError(
+            f"port {port} is taken by {holder}: end it, or set TRADEFLOW_WEB_PORT to another one"
+        )
+    if error.errno == errno.EACCES:
+        raise ListenError(
+            f"port {port} is not allowed to this user: set TRADEFLOW_WEB_PORT to one above 1023"
+        )
+    raise ListenError(
+        f"TRADEFLOW_WEB_HOST={host!r} is no address of this machine ({error.strerror}): correct it"
+    )
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen on the port now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of loopback now."""
+    return _refusal("127.0.0.1", port) is None
+
+
+def _refusal(host: str, port: int) -> OSError | None:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             probe.listen()
-        except OSError:
-            return False
-    return True
+    except OSError as error:
+        return error
+    return None
 
 
 def free_port() -> int:

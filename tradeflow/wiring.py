@@ -23,7 +23,7 @@ from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Raw, ResyncRequest
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
-from tradeflow.ports import PortTakenError, is_free
+from tradeflow.ports import ListenError, check_listen
 from tradeflow.quiet import quiet_kafka
 from tradeflow.runs import RunSchema
 from tradeflow.settings import settings
@@ -45,21 +45,16 @@ web_host = config.web_advertised_host or (socket.gethostname() if any_address el
 web_url = URL.build(scheme="http", host=web_host, port=config.web_port)
 
 
-def check_web_port() -> None:
-    if not is_free(config.web_port, config.web_host):
-        raise PortTakenError.of(config.web_port)
-
-
 class App(faust.App):
     """A Faust app that declares and checks its topics before anything else starts."""
 
     async def on_first_start(self) -> None:
         try:
-            check_web_port()
+            check_listen(config.web_host, config.web_port)
             cluster = await topics.declare_topics(
                 config.kafka_brokers, specs, replication=config.replication_factor, timeout=config.kafka_wait
             )
-        except (topics.TopicError, PortTakenError) as error:
+        except (topics.TopicError, ListenError) as error:
             log.critical("%s", error)
             raise SystemExit(1) from None
         claim_data_dir(config.data_dir, cluster)

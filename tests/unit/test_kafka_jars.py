@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tradeflow.kafka import DiskFull, DownloadFailed, HashMismatch, jars
+from tradeflow.kafka import DiskFull, DownloadFailed, HashMismatch, KafkaError, jars
 from tradeflow.kafka.jars import fetch_jars, listed_jars
 
 CONTENT = {
@@ -161,6 +161,13 @@ def test_a_disk_that_fills_up_during_the_download(repository, small_disk, monkey
         fetch_jars(disk, repository.url)
     assert unfinished(disk) == []
     assert not list(disk.rglob("part5*.jar"))
+
+
+@pytest.mark.parametrize("below", ["", "cache"])
+def test_a_cache_that_can_not_be_a_directory_is_told(repository, tmp_path, below):
+    (tmp_path / "file").touch()
+    with pytest.raises(KafkaError, match=r"^Can't write the cache: .+/file.+ Set TRADEFLOW_CACHE_DIR to"):
+        fetch_jars(tmp_path / "file" / below, repository.url)
 
 
 def test_leftovers_of_a_killed_process_go_after_a_day(repository, cache):

@@ -17,7 +17,7 @@ from tradeflow.demo.child import ChildFailed
 from tradeflow.demo.display import Summary, screen
 from tradeflow.demo.stack import Stack
 from tradeflow.kafka import KafkaError
-from tradeflow.ports import PortTakenError
+from tradeflow.ports import ListenError
 from tradeflow.settings import SettingsError, load_settings
 
 REFRESH = 0.5
@@ -91,7 +91,7 @@ def _main(
             stack.stop()
     except KeyboardInterrupt:
         sys.exit(0 if seconds is None else 130)
-    except (SettingsError, KafkaError, ChildFailed, PortTakenError) as error:
+    except (SettingsError, KafkaError, ChildFailed, ListenError) as error:
         console.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     sys.exit(1 if failed else 0)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from tradeflow.demo.child import Child
 from tradeflow.kafka import DataDirUnusable, Kafka
-from tradeflow.ports import PortTakenError, free_port, is_free
+from tradeflow.ports import PortTakenError, check_listen, free_port
 from tradeflow.settings import Settings
 
 Progress = Callable[[str], None]
@@ -65,7 +65,7 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Start everything and wait for the worker.  Raises KafkaError, ChildFailed, PortTakenError."""
+        """Start everything and wait for the worker.  Raises KafkaError, ChildFailed, ListenError."""
         self._progress("Starting Kafka")
         if not self.brokers:
             kafka_dir = None if self._temporary else self.data_dir / "kafka"
@@ -96,12 +96,13 @@ class Stack:
                 self.env[name] = url
 
     def _web_port(self) -> int:
-        port = self.settings.web_port
-        if is_free(port, self.settings.web_host):
-            return port
-        if "web_port" in self.settings.model_fields_set:
-            raise PortTakenError.of(port)
-        return free_port()
+        try:
+            check_listen(self.settings.web_host, self.settings.web_port)
+        except PortTakenError:
+            if "web_port" in self.settings.model_fields_set:
+                raise
+            return free_port()
+        return self.settings.web_port
 
     def start_worker(self, port: int, timeout: float = 90.0, **env: str) -> Child:
         """Start one more worker with its web views on `port`, and `env` on top; returns when it is ready."""
@@ -115,7 +116,8 @@ class Stack:
         }
         worker = Child(name, ["tradeflow.cli", "worker", "-l", "info"], self.data_dir / f"{name}.log", env)
         self.children.append(worker)
-        url = f"http://{self.settings.web_host}:{port}"
+        host = self.settings.web_host
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.web_url = self.web_url or url
         deadline = time.monotonic() + timeout
         while True:

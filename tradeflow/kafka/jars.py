@@ -138,9 +138,9 @@ def _workspace(cache_dir: Path) -> Iterator[Path]:
             raise DiskFull(scratch, free, SIZE)
         with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as workspace:
             yield Path(workspace)
-    except PermissionError as error:
+    except OSError as error:
         raise KafkaError(
-            f"Can't write the cache: {error}. Set TRADEFLOW_CACHE_DIR to a directory that can."
+            f"Can't write the cache: {error}. Set TRADEFLOW_CACHE_DIR to a directory that can be written."
         ) from None
 
 
@@ -148,7 +148,7 @@ def _sha256(file: Path) -> str | None:
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
