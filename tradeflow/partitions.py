@@ -47,9 +47,6 @@ class PartitionMap(Mapping[str, int]):
     def __len__(self) -> int:
         return len(self._partitions)
 
-    def symbols_of(self, partition: int) -> list[str]:
-        return sorted(symbol for symbol, number in self.items() if number == partition)
-
 
 @dataclass(frozen=True)
 class Feed:

@@ -100,7 +100,6 @@ class KrakenFeed(Feed):  # type: ignore[misc]
     websocket_endpoints = [WebsocketEndpoint("wss://ws.kraken.com/v2")]  # noqa: RUF012
     rest_endpoints: list[Any] = []  # noqa: RUF012
     websocket_channels = {L2_BOOK: "book", TRADES: "trade"}  # noqa: RUF012
-    request_limit = 10
     refresh_seconds = REFRESH_SECONDS
     depth: int
     sink: Sink
