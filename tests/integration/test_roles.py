@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,12 @@ def test_feeds_and_strategies_in_workers_of_their_own(tmp_path: Path) -> None:
         until(live, 40, "every book is live")
         assert stack.get("/feeds")["feeds"] == []
         assert len(get(f"http://127.0.0.1:{feeds_port}/feeds")["feeds"]) == 4
-        # The lists of a feeds-only worker are as good as another's.
+        # The lists of a feeds-only worker are as good as another's; it has no books.
         assert len(get(f"http://127.0.0.1:{feeds_port}/books")["books"]) == 15
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            get(f"http://127.0.0.1:{feeds_port}/books/binance/BTC-USDT")
+        assert caught.value.code == 404
+        assert "only runs feeds (TRADEFLOW_ROLE): ask one with another role" in caught.value.read().decode()
         until(lambda: stack.get("/orders")["orders"], 60, "orders come")
         time.sleep(0.5)
         stack.check()

@@ -138,6 +138,7 @@ def test_views_answer_as_documented(stack: Stack) -> None:
     feeds = get(f"{stack.web_url}/feeds")["feeds"]
     assert {feed["exchange"] for feed in feeds} == {"binance", "bitmex", "coinbase", "kraken"}
     assert all(feed["state"] == "live" for feed in feeds)
+    assert get(f"{stack.web_url}/feeds")["silent_workers"] == []
     assert get(f"{stack.web_url}/health")["status"] == "ok"
     assert get(f"{stack.web_url}/ready")["status"] == "ready"
 
@@ -211,6 +212,7 @@ def test_two_workers_answer_alike_and_one_takes_over_from_the_other(stack: Stack
     os.kill(stack.children[1].pid, signal.SIGKILL)
     killed = time.monotonic()
     stack.children[1].wait()
+    assert get(f"{second_url}/feeds")["silent_workers"] == [first_url]
     stack.children.pop(1)
     stack.web_url = second_url
     waiting = list(places(stack))

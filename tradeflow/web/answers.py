@@ -19,15 +19,25 @@ class Problem(Exception):
         self.body = {"status": status, "title": title, "detail": detail, **extra}
 
 
+class Passed(msgspec.Struct):
+    """Another worker's answer, passed on as it is."""
+
+    body: bytes
+    content_type: str
+    status: int
+
+
 def answer(view: View, value: Any, status: int = 200) -> Response:
     return view.bytes(_encode(value), content_type="application/json", status=status)
 
 
 def problem(view: View, error: Problem) -> Response:
-    headers = {"Retry-After": "1"} if error.status == 503 else None
-    return view.bytes(
-        _encode(error.body), content_type="application/problem+json", status=error.status, headers=headers
-    )
+    return pass_on(view, Passed(_encode(error.body), "application/problem+json", error.status))
+
+
+def pass_on(view: View, passed: Passed) -> Response:
+    headers = {"Retry-After": "1"} if passed.status == 503 else None
+    return view.bytes(passed.body, content_type=passed.content_type, status=passed.status, headers=headers)
 
 
 def integer(request: Request, name: str, default: int, highest: int, lowest: int = 1) -> int:

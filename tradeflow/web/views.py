@@ -18,7 +18,7 @@ from tradeflow import topics
 from tradeflow.messages import TopOfBook
 from tradeflow.stats import stats
 from tradeflow.symbols import SymbolError, canonical_symbol
-from tradeflow.web.answers import Problem, answer, integer, problem
+from tradeflow.web.answers import Passed, Problem, answer, integer, pass_on, problem
 from tradeflow.wiring import (
     app,
     books,
@@ -50,22 +50,14 @@ def page(path: str) -> Callable[[Handler], Handler]:
                 result = await function(request, **params)
             except Problem as error:
                 return problem(self, error)
-            if isinstance(result, _Raw):
-                return self.bytes(result.body, content_type=result.content_type, status=result.status)
+            if isinstance(result, Passed):
+                return pass_on(self, result)
             return answer(self, result)
 
         app.page(path, name=f"{__name__}.{function.__name__}")(view)
         return function
 
     return decorate
-
-
-class _Raw(msgspec.Struct):
-    """Another worker's answer, passed on as it is."""
-
-    body: bytes
-    content_type: str
-    status: int
 
 
 def _symbol(text: str) -> str:
@@ -98,12 +90,21 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
         known = [f"{e}/{s}" for e, s in books]
         raise Problem(404, "unknown book", f"{exchange} has no {symbol} here", known=known)
     depth = integer(request, "depth", config.order_book_depth, MAX_DEPTH)
+    if config.role == "feeds":
+        raise Problem(
+            404, "no books here", "this worker only runs feeds (TRADEFLOW_ROLE): ask one with another role"
+        )
     partition = maps.symbols[symbol]
     owner = _owner(partition)
     if owner != web_url:
         return await _ask(owner, request)
     if partition not in owned_partitions() or not recovered():
-        raise Problem(503, "not ready", f"{symbol} is being loaded by this worker; ask again in a second")
+        raise Problem(
+            503,
+            "not ready",
+            f"{symbol} is being loaded by this worker; ask again in a second. If that lasts, another worker says"
+            f" that {web_url} is its address: set TRADEFLOW_WEB_ADVERTISED_HOST there",
+        )
     live = markets[partition]  # from the table, where no event has come since the partitions were shared out
     return _served(live.books[exchange, symbol], live.event_time, partition, depth)
 
@@ -149,13 +150,13 @@ def _owner(partition: int) -> URL:
         ) from None
 
 
-async def _ask(owner: URL, request: Request) -> _Raw:
+async def _ask(owner: URL, request: Request) -> Passed:
     if request.headers.get(FORWARDED):
         raise Problem(503, "rebalancing", "the partition has just moved; ask again in a second")
     url = owner.with_path(request.url.path).with_query(request.query)
     try:
         async with app.http_client.get(url, headers={FORWARDED: "1"}, timeout=PEER_TIMEOUT) as response:
-            return _Raw(await response.read(), response.content_type, response.status)
+            return Passed(await response.read(), response.content_type, response.status)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Problem(
             503, "owner unreachable", f"{owner} owns the symbol and does not answer: {error!r}"
@@ -216,14 +217,17 @@ async def order(request: Request, order_id: str) -> Any:
 
 @page("/feeds")
 async def feeds(request: Request) -> Any:
-    """The feeds of all workers of this group."""
-    found = feed_service.status()
+    """The feeds of all workers of this group, and which workers don't answer."""
+    found, silent = feed_service.status(), []
     if not request.headers.get(FORWARDED):
         peers = [url for url in router.workers() if url != web_url]
-        for result in await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True):
-            if isinstance(result, _Raw) and result.status == 200:
+        answers = await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True)
+        for url, result in zip(peers, answers, strict=True):
+            if isinstance(result, Passed) and result.status == 200:
                 found += msgspec.json.decode(result.body)["feeds"]
-    return {"feeds": sorted(found, key=lambda feed: feed["feed"])}
+            else:
+                silent.append(str(url))
+    return {"feeds": sorted(found, key=lambda feed: feed["feed"]), "silent_workers": silent}
 
 
 @page("/health")
