@@ -7,7 +7,6 @@ store.
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 
@@ -15,6 +14,7 @@ Level = tuple[str, str]
 """(price, size), both plain decimal strings; the price without trailing zeros after the point."""
 
 _PERCENT_DECIMALS = 6
+_PERCENT_UNITS = 200 * 10**_PERCENT_DECIMALS  # 100 × spread / mid = 200 × spread / (bid + ask)
 
 
 class Ladder:
@@ -27,8 +27,7 @@ class Ladder:
         self.sign = sign
         self.sizes: dict[str, str] = {}
         self.prices: list[str] = []
-        # 8 bytes a level; a list of int takes over when a price has more digits than 64 bits hold.
-        self.keys: array[int] | list[int] = array("q")
+        self.keys: list[int] = []
         self.scale = 0
         self.best: Level | None = None
 
@@ -38,11 +37,11 @@ class Ladder:
         self.scale = max((_decimals(price) for price in self.sizes), default=0)
         pairs = sorted((self._key(price), price) for price in self.sizes)
         self.prices = [price for _, price in pairs]
-        self.keys = _packed([key for key, _ in pairs])
+        self.keys = [key for key, _ in pairs]
         self._note_best()
 
-    def update(self, levels: Iterable[Level]) -> None:
-        """Set absolute sizes; size zero removes the level, if it is there."""
+    def update(self, levels: Iterable[Level]) -> bool:
+        """Set absolute sizes; size zero removes the level, if it is there.  True if the best price is another."""
         sizes = self.sizes
         for price, size in levels:
             if size[-1] == "0" and _is_zero(size):
@@ -53,44 +52,37 @@ class Ladder:
             else:
                 self._insert(price)
                 sizes[price] = size
-        prices = self.prices  # as _note_best() does; this is the hot path
-        if prices:
-            price = prices[-1]
-            self.best = (price, sizes[price])
-        else:
-            self.best = None
+        return self._note_best()
 
-    def cut(self, depth: int) -> None:
-        """Forget the levels beyond the best `depth`."""
+    def cut(self, depth: int) -> bool:
+        """Forget the levels beyond the best `depth`.  True if the best price is another: `depth` is 0."""
         extra = len(self.prices) - depth
         if extra > 0:
             for price in self.prices[:extra]:
                 del self.sizes[price]
             del self.prices[:extra]
             del self.keys[:extra]
-            self._note_best()
+        return self._note_best()
 
     def top(self, n: int) -> list[Level]:
         """The best `n` levels, best first."""
         sizes = self.sizes
         return [(price, sizes[price]) for price in self.prices[: -n - 1 : -1]]
 
-    def _note_best(self) -> None:
-        if self.prices:
-            price = self.prices[-1]
-            self.best = (price, self.sizes[price])
-        else:
+    def _note_best(self) -> bool:
+        was = self.best
+        if not self.prices:
             self.best = None
+            return was is not None
+        price = self.prices[-1]
+        self.best = (price, self.sizes[price])
+        return was is None or was[0] != price
 
     def _insert(self, price: str) -> None:
         key = self._key(price)
         keys = self.keys
         index = len(keys) if not keys or key > keys[-1] else bisect_left(keys, key)
-        try:
-            keys.insert(index, key)
-        except OverflowError:
-            self.keys = list(keys)
-            self.keys.insert(index, key)
+        keys.insert(index, key)
         self.prices.insert(index, price)
 
     def _remove(self, price: str) -> None:
@@ -106,10 +98,13 @@ class Ladder:
 
     def _key(self, price: str) -> int:
         """The price in units of 10^-scale, negated for asks; a price with more decimals grows the scale."""
+        scale = self.scale
+        if len(price) > scale and price[~scale] == ".":  # most prices have as many decimals: the fast way
+            return self.sign * int(price.replace(".", "", 1))
         whole, _, fraction = price.partition(".")
         missing = self.scale - len(fraction)
         if missing < 0:
-            self.keys = _packed([key * 10**-missing for key in self.keys])
+            self.keys = [key * 10**-missing for key in self.keys]
             self.scale = len(fraction)
         elif missing:
             fraction = fraction.ljust(self.scale, "0")
@@ -135,17 +130,17 @@ class Book:
         self.bids.replace(bids)
         self.asks.replace(asks)
 
-    def update(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
-        """A delta: absolute sizes of these levels; zero removes, where there is anything to remove."""
-        if bids:
-            self.bids.update(bids)
-        if asks:
-            self.asks.update(asks)
+    def update(self, bids: Iterable[Level], asks: Iterable[Level]) -> bool:
+        """A delta: absolute sizes of these levels; zero removes, where there is anything to remove.
 
-    def cut(self, depth: int) -> None:
-        """Forget the levels beyond the best `depth` of each side."""
-        self.bids.cut(depth)
-        self.asks.cut(depth)
+        True if a best price is another."""
+        moved = self.bids.update(bids) if bids else False
+        return (self.asks.update(asks) or moved) if asks else moved
+
+    def cut(self, depth: int) -> bool:
+        """Forget the levels beyond the best `depth` of each side.  True if a best price is another."""
+        moved = self.bids.cut(depth)
+        return self.asks.cut(depth) or moved
 
     @property
     def best_bid(self) -> Level | None:
@@ -179,13 +174,13 @@ class Book:
         if not self.bids.prices or not self.asks.prices:
             return None
         bid, ask, scale = self._touch()
-        if bid + ask == 0:
+        both, spread = bid + ask, ask - bid
+        if both == 0:
             return None
-        percent = _divide_half_even(200 * 10**_PERCENT_DECIMALS * (ask - bid), ask + bid)
         return (
-            decimal_text(5 * (bid + ask), scale + 1),
-            decimal_text(ask - bid, scale),
-            decimal_text(percent, _PERCENT_DECIMALS),
+            decimal_text(5 * both, scale + 1),
+            decimal_text(spread, scale),
+            decimal_text(_divide_half_even(_PERCENT_UNITS * spread, both), _PERCENT_DECIMALS),
         )
 
     def _touch(self) -> tuple[int, int, int]:
@@ -202,12 +197,14 @@ class Book:
 
 def decimal_text(value: int, scale: int) -> str:
     """`value` × 10^-scale as a canonical decimal string: no exponent, no trailing zeros after the point."""
-    digits = str(abs(value)).rjust(scale + 1, "0")
-    sign = "-" if value < 0 else ""
+    if value < 0:
+        return "-" + decimal_text(-value, scale)
+    digits = str(value)
     if not scale:
-        return sign + digits
-    fraction = digits[-scale:].rstrip("0")
-    return f"{sign}{digits[:-scale]}.{fraction}" if fraction else sign + digits[:-scale]
+        return digits
+    if len(digits) <= scale:
+        digits = digits.zfill(scale + 1)
+    return f"{digits[:-scale]}.{digits[-scale:]}".rstrip("0").rstrip(".")
 
 
 def _divide_half_even(numerator: int, denominator: int) -> int:
@@ -224,10 +221,3 @@ def _decimals(price: str) -> int:
 
 def _is_zero(size: str) -> bool:
     return not size.strip("0.")
-
-
-def _packed(keys: list[int]) -> array[int] | list[int]:
-    try:
-        return array("q", keys)
-    except OverflowError:
-        return keys

@@ -132,26 +132,26 @@ class OrderBook:
         self.epoch, self.closed = record.epoch, False
         self.depth = record.depth
         self.book.replace(record.bids, record.asks)
-        self._is_at(record, now)
+        if record.receipt_time > self.heard:
+            self.heard = record.receipt_time
+        self._is_at(record, True, now)
         return Effect.APPLIED
 
     def delta(self, record: Levels, now: int) -> Effect:
         """The levels that changed; counts only if it is the very next record."""
-        if self._is_past(record):
-            return Effect.DUPLICATE
-        if record.epoch != self.epoch:
-            self._begin(record.epoch, now)
+        if (
+            record.sequence != self.sequence + 1
+            or record.epoch != self.epoch
+            or self.closed
+            or self.state == "broken"
+            or self.state == "syncing"
+        ):
+            return self._out_of_turn(record, now)
         if record.receipt_time > self.heard:
             self.heard = record.receipt_time
-        if self.state == "broken":
-            return Effect.UNUSABLE
-        if record.sequence != self.sequence + 1 or self.state == "syncing":
-            self._gap(record, now)
-            return Effect.GAP
         if record.depth is not None:
             self.depth = record.depth
-        self.book.update(record.bids, record.asks)
-        self._is_at(record, now)
+        self._is_at(record, self.book.update(record.bids, record.asks), now)
         return Effect.APPLIED
 
     def heartbeat(self, record: Record, now: int) -> Effect:
@@ -195,6 +195,19 @@ class OrderBook:
         self.book.replace((), ())
         self._become("broken", reason, now)
 
+    def _out_of_turn(self, record: Levels, now: int) -> Effect:
+        """A delta that isn't the very next record of a book with levels."""
+        if self._is_past(record):
+            return Effect.DUPLICATE
+        if record.epoch != self.epoch:
+            self._begin(record.epoch, now)
+        if record.receipt_time > self.heard:
+            self.heard = record.receipt_time
+        if self.state == "broken":
+            return Effect.UNUSABLE
+        self._gap(record, now)
+        return Effect.GAP
+
     def _is_past(self, record: Record) -> bool:
         if record.epoch == self.epoch:
             return self.closed or record.sequence <= self.sequence
@@ -207,16 +220,17 @@ class OrderBook:
         self.book.replace((), ())
         self._become("syncing", f"waits for the snapshot of epoch {epoch}", now)
 
-    def _is_at(self, record: Levels, now: int) -> None:
+    def _is_at(self, record: Levels, moved: bool, now: int) -> None:
+        """The levels are those of `record`; `moved`: a best price may be another."""
         self.sequence = record.sequence
         self.exchange_sequence = record.exchange_sequence
         self.exchange_time = record.exchange_time
         self.receipt_time = record.receipt_time
-        if record.receipt_time > self.heard:
-            self.heard = record.receipt_time
-        if self.depth is not None:
-            self.book.cut(self.depth)
-        self._judge(now)
+        if self.depth is not None and self.book.cut(self.depth):
+            moved = True
+        # A live book stays live while its touch and the time of its last sign of life are good.
+        if moved or self.state != "live" or now - self.heard > self.silence_ns:
+            self._judge(now)
 
     def _judge(self, now: int) -> None:
         """Live means: contiguous since its snapshot, both sides there, not crossed, and recent."""

@@ -74,9 +74,16 @@ steps = st.lists(
 def test_book_is_the_model(history):
     book, model = Book(), Model()
     for name, *arguments in history:
-        getattr(book, name)(*arguments)
+        before = best_prices(model)
+        moved = getattr(book, name)(*arguments)
         getattr(model, name)(*arguments)
         agree(book, model)
+        if name != "replace":
+            assert moved == (best_prices(model) != before)
+
+
+def best_prices(model: Model) -> list[Decimal | None]:
+    return [side[0][0] if side else None for side in model.sorted()]
 
 
 def agree(book: Book, model: Model) -> None:

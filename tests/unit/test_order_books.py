@@ -210,6 +210,19 @@ def test_levels_beyond_the_exchanges_depth_are_cut_after_each_delta():
     assert book.book.depth == (1, 1)
 
 
+def test_a_book_of_which_nothing_is_left_is_broken():
+    book = live_book(bids=[("100", "1"), ("99", "1")])
+    book.delta(delta(1, bids=[("99", "2")], depth=0), 2_000)
+    assert (book.state, book.reason) == ("broken", "empty side: 0 bids, 0 asks")
+
+
+def test_an_unusable_delta_is_a_sign_of_life():
+    book = live_book(time=1_000)
+    with pytest.raises(ValueError, match="invalid literal"):
+        book.delta(delta(1, bids=[("1.2.3", "1")], time=2_000), 2_000)
+    assert book.heard == 2_000
+
+
 def test_encode_decode_is_the_same_book():
     book = live_book(bids=[("100", "1"), ("99.123456789012345678", "0.5")], exchange_sequence=7, depth=10)
     book.offset, book.published, book.pending, book.asked = 77, 5, True, 6

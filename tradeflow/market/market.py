@@ -88,13 +88,14 @@ class Market:
             if event.receipt_time >= self._runs.timers.due:
                 self._send(self._runs.advance(self.event_time, event.receipt_time))
             self.event_time = event.receipt_time
-        if isinstance(event, Clock):
+        # `type() is`, and Delta first: isinstance() of another struct costs five times as much.
+        if type(event) is not Delta and isinstance(event, Clock):
             self._clock()
             return
         served = self._served.get((event.exchange, event.symbol))
         if served is None:
             self._ignored += 1
-        elif isinstance(event, Trade):
+        elif type(event) is Trade:
             self._trade(served, event)
         else:
             self._book(served, event, offset)
@@ -145,13 +146,11 @@ class Market:
         book, now = served.book, self.event_time
         state, reason = book.state, book.reason
         try:
-            if isinstance(event, Delta):
+            if type(event) is Delta:
                 effect = book.delta(event, now)
-                served.counts.deltas += effect is Effect.APPLIED
-            elif isinstance(event, Snapshot):
+            elif type(event) is Snapshot:
                 effect = book.snapshot(event, now)
-                served.counts.snapshots += effect is Effect.APPLIED
-            elif isinstance(event, Down):
+            elif type(event) is Down:
                 effect = book.down(event, event.reason, now)
             else:
                 effect = book.heartbeat(event, now)
@@ -162,15 +161,21 @@ class Market:
             served.counts.duplicates += 1
             return
         served.dirty = True
-        served.counts.gaps += effect is Effect.GAP
         changed = book.state != state or book.reason != reason
         if effect is Effect.APPLIED:
             book.offset = offset
-        elif not changed:
+            if type(event) is Delta:
+                served.counts.deltas += 1
+            else:
+                served.counts.snapshots += 1
+            self._show(served, changed)
+            if event.symbol in self._runs.watched and book.state == "live":
+                self._send(self._runs.on_book(event, served.view, now))
             return
-        self._show(served, changed)
-        if effect is Effect.APPLIED and book.state == "live":
-            self._send(self._runs.on_book(event, served.view, now))
+        if effect is Effect.GAP:
+            served.counts.gaps += 1
+        if changed:
+            self._show(served, True)
 
     def _trade(self, served: ServedBook, event: Trade) -> None:
         served.tape_dirty = True

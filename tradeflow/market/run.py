@@ -10,11 +10,14 @@ from typing import Any
 
 import msgspec
 
-from tradeflow.messages import Cause, Order
+from tradeflow.messages import BookRecord, Cause, Order, Trade
 from tradeflow.normalize import canonical_decimal
 from tradeflow.strategies.actions import Action
 from tradeflow.strategies.strategy import Strategy, StrategyError
 from tradeflow.strategies.views import BookView, Context
+
+Origin = BookRecord | Cause
+"""What makes a strategy act: the event, or a timer's cause."""
 
 
 class Run:
@@ -42,19 +45,19 @@ class Run:
         return f"strategy/{self._name}-{self._params_hash}/{'+'.join(self.symbols)}"
 
     def handle(
-        self, handler: Callable[..., Any], symbol: str, now: int, cause: Cause, *event: Any
+        self, handler: Callable[..., Any], symbol: str, now: int, origin: Origin, *seen: Any
     ) -> list[Order]:
-        """The orders that `handler` answers with: all of them, or none if it raises."""
+        """The orders that `handler`, shown `seen`, answers with: all of them, or none if it raises."""
         if self.halted:
             return []
         self.dirty = True
         context = self.context
         context.symbol, context.now = symbol, now
         try:
-            actions = handler(*event, context)
+            actions = handler(*seen, context)
             if actions is None:
                 return []
-            orders = [self._order(action, index, cause, now) for index, action in enumerate(actions)]
+            orders = [self._order(action, index, origin, now) for index, action in enumerate(actions)]
         except Exception as error:
             self.halt(f"{handler.__name__} raised {_described(error)}", error)
             return []
@@ -64,9 +67,10 @@ class Run:
     def halt(self, reason: str, error: Exception | None = None) -> None:
         self.halted, self.error, self.dirty = reason, error, True
 
-    def _order(self, action: Action, index: int, cause: Cause, now: int) -> Order:
+    def _order(self, action: Action, index: int, origin: Origin, now: int) -> Order:
         if not isinstance(action, Action):
             raise StrategyError(f"{action!r} is not an action: yield buy(…) or sell(…)")
+        cause = _cause(origin)
         return Order(
             order_id=self._order_id(cause, index),
             strategy=self._name,
@@ -127,6 +131,18 @@ class _Row(msgspec.Struct):
     state: msgspec.Raw
     halted: str
     code: str
+
+
+def _cause(origin: Origin) -> Cause:
+    """Of an order; built when there is one, for most events cause none."""
+    if isinstance(origin, Cause):
+        return origin
+    return Cause(
+        kind="trade" if isinstance(origin, Trade) else "book",
+        exchange=origin.exchange,
+        epoch=origin.epoch,
+        sequence=origin.sequence,
+    )
 
 
 def _text(number: Decimal) -> str:

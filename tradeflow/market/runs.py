@@ -24,25 +24,23 @@ class Runs:
         )
         self.all = [run for strategy in strategies for run in self._of(strategy)]
         self._on_book = self._handlers("on_book")
+        self.watched = frozenset(self._on_book)
+        """Symbols whose books a strategy handles."""
         self._on_trade = self._handlers("on_trade")
         self.timers = Timers(self.all)
 
     def on_book(self, event: BookRecord, view: BookView, now: int) -> list[Order]:
         """The orders that a change of a live book causes."""
-        handlers = self._on_book.get(event.symbol)
-        if not handlers:
-            return []
-        cause = Cause(kind="book", exchange=event.exchange, epoch=event.epoch, sequence=event.sequence)
-        return [order for run, on in handlers for order in run.handle(on, event.symbol, now, cause, view)]
+        handlers = self._on_book.get(event.symbol, ())
+        return [order for run, on in handlers for order in run.handle(on, event.symbol, now, event, view)]
 
     def on_trade(self, event: Trade, now: int) -> list[Order]:
         """The orders that a trade causes."""
         handlers = self._on_trade.get(event.symbol)
         if not handlers:
             return []
-        cause = Cause(kind="trade", exchange=event.exchange, epoch=event.epoch, sequence=event.sequence)
         view = TradeView(event)
-        return [order for run, on in handlers for order in run.handle(on, event.symbol, now, cause, view)]
+        return [order for run, on in handlers for order in run.handle(on, event.symbol, now, event, view)]
 
     def advance(self, before: int, after: int) -> list[Order]:
         """The orders of the timers that fire while event time moves from `before` to `after`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
-from tables.book import Book
 from tables.order_books import OrderBook
 from tradeflow.market.changes import BookChange
 from tradeflow.market.trades import TradeTape
@@ -26,7 +26,8 @@ class Output(NamedTuple):
     value: bytes
 
 
-class Counts(msgspec.Struct):
+@dataclass(slots=True)
+class Counts:
     """Since this process took the partition; not part of any checkpoint."""
 
     snapshots: int = 0
@@ -76,7 +77,7 @@ class ServedBook:
         """Continue from a checkpoint: the top that was last published is that of the book."""
         self.book.load(value)
         self._bid, self._ask = self.book.book.best_bid, self.book.book.best_ask
-        self._middle = _middle(self.book.book)
+        self._middle = _middle(self.book)
 
     def publish(self, now: int, state_changed: bool, outputs: list[Output]) -> None:
         """After an event that touched the book: its top if that is another, its levels if they are due."""
@@ -86,7 +87,7 @@ class ServedBook:
         if bid != self._bid or ask != self._ask or state_changed:
             was_bid, was_ask = self._bid, self._ask
             if not (bid and ask and was_bid and was_ask and bid[0] == was_bid[0] and ask[0] == was_ask[0]):
-                self._middle = _middle(book)
+                self._middle = _middle(order_book)
             self._bid, self._ask = bid, ask
             outputs.append(self.top(now))
         order_book.pending = True
@@ -158,6 +159,6 @@ class ServedBook:
         )
 
 
-def _middle(book: Book) -> tuple[str, str, str] | None:
-    """Mid, spread and percentage; none where bid and ask contradict each other."""
-    return None if book.crossed else book.mid_and_spread()
+def _middle(book: OrderBook) -> tuple[str, str, str] | None:
+    """Mid, spread and percentage; none where bid and ask contradict each other, which a live book's don't."""
+    return book.book.mid_and_spread() if book.live or not book.book.crossed else None
