@@ -171,6 +171,8 @@ async def measure(relayer: Relayer, rates: Sequence[int], seconds: float) -> lis
             await watch.create(RAW, EVENTS, ORDERS, partitions=PARTITIONS)
         variables = tradeflow_variables(kafka.bootstrap, directory)
         variables |= {"BENCH_BROKER": kafka.bootstrap, "STRATEGIES": "bench.strategies:EveryDelta"}
+        # The snapshots wait for the worker's start; older than this they would be stale, and cause no order.
+        variables["TRADEFLOW_SILENCE_TIMEOUT"] = str(_START)
         orders = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
         with Contestant(relayer.command, directory / "run", variables) as run:
             async with producer(kafka.bootstrap) as to, orders:
