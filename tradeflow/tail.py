@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,8 @@ LOOKBACK_MS = 30_000
 """How far back reading starts; the market agents publish every book again more often than that."""
 MAX_DELAY_MS = 100
 """By how much lists are older than the books, at the most."""
+PAUSE = 1.0
+"""Seconds without a turn of the event loop after which the process was frozen."""
 MAX_FETCH = 1024 * 1024
 MAX_ORDERS = 10_000
 MAX_TRADES = 1_000
@@ -66,6 +69,9 @@ class Tail(Service):
         self.conflicting_orders = 0
         """Orders that came again under the same id with another content: must stay 0."""
         self.dead_letters = 0
+        self._consumer: AIOKafkaConsumer | None = None
+        self._beat = time.monotonic()
+        self._woke = 0.0
         self.order_counts: dict[str, int] = {}
 
     # -- what it knows
@@ -88,6 +94,31 @@ class Tail(Service):
     def order(self, order_id: str) -> Order | None:
         return self._orders.get(order_id)
 
+    def age(self) -> float:
+        """Seconds since Kafka last answered for every partition: how old the lists may be, at the most."""
+        asleep = time.monotonic() - self._beat
+        if asleep > PAUSE:
+            return asleep
+        consumer = self._consumer
+        partitions = consumer.assignment() if consumer else ()
+        if not consumer or not partitions:
+            return math.inf
+        oldest = min((consumer.last_poll_timestamp(partition) or 0) / 1000 for partition in partitions)
+        return time.time() - oldest if oldest > self._woke else math.inf
+
+    def note_beat(self) -> None:
+        """The event loop turns; after a pause nothing counts that may have been asked for before it."""
+        now = time.monotonic()
+        if now - self._beat > PAUSE:
+            self._woke = time.time() + MAX_DELAY_MS / 2000
+        self._beat = now
+
+    @Service.task
+    async def _keep_beating(self) -> None:
+        while not self.should_stop:
+            self.note_beat()
+            await asyncio.sleep(PAUSE / 5)
+
     # -- reading
 
     @Service.task
@@ -102,6 +133,7 @@ class Tail(Service):
         await consumer.start()
         try:
             await self._assign(consumer)
+            self._consumer = consumer
             while not self.should_stop:
                 for partition, records in (await consumer.getmany(timeout_ms=500, max_records=2000)).items():
                     handler = self._handlers[partition.topic]
@@ -112,6 +144,7 @@ class Tail(Service):
                             log.warning("unusable record %s/%d@%d: %s", *partition, record.offset, error)
                 await asyncio.sleep(0)
         finally:
+            self._consumer = None
             await consumer.stop()
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:

@@ -25,6 +25,7 @@ from tradeflow.settings import load_settings
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SESSION_TIMEOUT = 6.0
+SILENCE_MS = 5_000
 COMPARISONS = 2_000
 
 
@@ -184,6 +185,32 @@ def test_an_owner_answers_a_foreign_claim_with_a_higher_one(stack: Stack) -> Non
         while (book := served(stack.web_url, feed["exchange"], symbol))["epoch"] <= foreign:
             assert time.monotonic() < deadline, book
             time.sleep(0.1)
+    wait_live(stack)
+    compare(stack, stack.web_url, 30)
+
+
+@pytest.mark.faults
+def test_a_worker_that_was_frozen_serves_no_old_book_as_live(stack: Stack) -> None:
+    worker, frozen, books = stack.children[1].pid, SESSION_TIMEOUT + 2, places(stack)
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(frozen)
+    os.kill(worker, signal.SIGCONT)
+    woke, told, ring = time.monotonic(), Counter[str](), itertools.cycle(books)
+    while time.monotonic() - woke < 2.0:
+        for book in stack.get("/books")["books"]:
+            # Even the top of a quiet book is published again every 5 s, give or take two.
+            assert book["state"] != "live" or book["age_ms"] < 7_100, book
+            told["listed " + book["state"]] += 1
+        exchange, symbol = next(ring)
+        try:
+            book = get(f"{stack.web_url}/books/{exchange}/{symbol}?depth=1")
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+            told["rebalancing"] += 1
+        else:
+            assert book["state"] != "live" or book["age_ms"] < SILENCE_MS + 500, book
+            told["served " + book["state"]] += 1
+    assert told["listed stale"], told
     wait_live(stack)
     compare(stack, stack.web_url, 30)
 

@@ -18,6 +18,7 @@ from tradeflow import topics
 from tradeflow.messages import TopOfBook
 from tradeflow.stats import stats
 from tradeflow.symbols import SymbolError, canonical_symbol
+from tradeflow.web import freshness
 from tradeflow.web.answers import Passed, Problem, answer, integer, pass_on, problem
 from tradeflow.wiring import (
     app,
@@ -111,11 +112,14 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
 
 def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) -> dict[str, Any]:
     bids, asks = order_book.book.top(depth)
+    state, reason = freshness.of_book(
+        order_book.state, order_book.reason, event_time, time.time_ns(), order_book.silence_ns
+    )
     return {
         "exchange": order_book.exchange,
         "symbol": order_book.symbol,
-        "state": order_book.state,
-        "reason": order_book.reason,
+        "state": state,
+        "reason": reason,
         "since": order_book.since,
         "epoch": order_book.epoch,
         "sequence": order_book.sequence,
@@ -163,18 +167,24 @@ async def _ask(owner: URL, request: Request) -> Passed:
         ) from None
 
 
-def _with_age(top: TopOfBook) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(top), "age_ms": _age_ms(top.event_time)}
+def _with_age(top: TopOfBook, tail_age: float) -> dict[str, Any]:
+    state, reason = freshness.of_list(top.state, top.reason, top.event_time, time.time_ns(), tail_age)
+    return {
+        **msgspec.structs.asdict(top),
+        "state": state,
+        "reason": reason,
+        "age_ms": _age_ms(top.event_time),
+    }
 
 
 @page("/books")
 async def all_books(request: Request) -> Any:
     """Every served book: state, top, age.  One that nobody has published yet is `syncing`."""
-    listed = []
+    listed, tail_age = [], tail.age()
     for exchange, symbol in books:
         top = tail.top(exchange, symbol)
         listed.append(
-            _with_age(top)
+            _with_age(top, tail_age)
             if top
             else {"exchange": exchange, "symbol": symbol, "state": "syncing", "reason": "not published yet"}
         )
@@ -185,7 +195,9 @@ async def all_books(request: Request) -> Any:
 async def top_of_book(request: Request, symbol: str) -> Any:
     """The best bid and ask of a symbol on all its exchanges."""
     symbol = _symbol(symbol)
-    return {"symbol": symbol, "exchanges": [_with_age(top) for top in tail.tops() if top.symbol == symbol]}
+    tail_age = tail.age()
+    tops = [_with_age(top, tail_age) for top in tail.tops() if top.symbol == symbol]
+    return {"symbol": symbol, "exchanges": tops}
 
 
 @page("/trades/{symbol}")

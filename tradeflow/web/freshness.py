@@ -1,0 +1,49 @@
+"""What may still be called live, by this worker's own clock: it may have been frozen, or be cut off from Kafka.
+
+A book's state comes from its log.  Where no log arrives nothing changes it, so an answer also says how far behind
+the log this worker is, and calls nothing live beyond a limit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from tradeflow.market.market import REFRESH
+
+MAX_DELAY = 2_000_000_000
+"""Nanoseconds by which a top of book may be published later than it should be."""
+MAX_TAIL_AGE = 2.0
+"""Seconds without an answer of Kafka after which lists call no book live."""
+
+
+class Quality(NamedTuple):
+    state: str
+    reason: str
+
+
+def of_book(state: str, reason: str, event_time: int, now: int, silence_ns: int) -> Quality:
+    """Of a book in memory: the clock record that its owner writes each second must have come back by now.
+
+    Times in nanoseconds; `silence_ns` is what a book may be silent."""
+    behind = now - event_time
+    if state != "live" or behind <= silence_ns:
+        return Quality(state, reason)
+    return Quality(
+        "stale", f"this worker is {behind / 1e9:.1f} s behind: it was frozen, is overloaded, or Kafka is away"
+    )
+
+
+def of_list(state: str, reason: str, event_time: int, now: int, tail_age: float) -> Quality:
+    """Of a top of book as the tail has it; `tail_age`: seconds since Kafka said that there is nothing newer."""
+    if state != "live":
+        return Quality(state, reason)
+    if tail_age <= MAX_TAIL_AGE:
+        age = now - event_time
+        if age <= REFRESH + MAX_DELAY:
+            return Quality(state, reason)
+        return Quality(
+            "stale", f"not published for {age / 1e9:.1f} s: its worker is dead, frozen, or starting"
+        )
+    since = "since it started or woke" if tail_age == math.inf else f"for {tail_age:.1f} s"
+    return Quality("stale", f"this worker has heard nothing from Kafka {since}")
