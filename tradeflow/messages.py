@@ -235,3 +235,13 @@ class ResyncRequest(Record, frozen=True, kw_only=True, tag="resync"):
     epoch: int
     reason: str
     time: int
+
+
+class Terms(Record, frozen=True, kw_only=True, tag="terms"):
+    """Value of `control`, key = scope: what a worker takes for agreed when it starts."""
+
+    scope: str
+    """`maps`, or a consumer group's id."""
+    terms: dict[str, str]
+    worker: str
+    time: int

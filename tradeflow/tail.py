@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
 from tradeflow import topics
-from tradeflow.messages import DeadLetter, FeedClaim, Order, TopOfBook, Trade
+from tradeflow.messages import DeadLetter, FeedClaim, Order, Terms, TopOfBook, Trade
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +45,27 @@ class _Version(msgspec.Struct, gc=False):
 
 
 class Tail(Service):
-    """Follows the compact output topics.  `on_claim(epoch, claim)` is called for every feed claim."""
+    """Follows the compact output topics.
 
-    def __init__(self, brokers: str, on_claim: Callable[[int, FeedClaim], None] | None = None) -> None:
+    `on_claim(epoch, claim)` is called for every feed claim, `on_terms(offset, terms)` for every worker's terms."""
+
+    def __init__(
+        self,
+        brokers: str,
+        on_claim: Callable[[int, FeedClaim], None] | None = None,
+        on_terms: Callable[[int, Terms], None] | None = None,
+    ) -> None:
         super().__init__()
         self._brokers = brokers
         self._on_claim = on_claim
+        self._on_terms = on_terms
         self._handlers: dict[str, Callable[[int, bytes], None]] = {
             topics.TOP_OF_BOOK: self._top_of_book,
             topics.TRADES: self._trade,
             topics.ORDERS: self._order,
             topics.DEAD_LETTERS: self._dead_letter,
             topics.FEED_CLAIMS: self._claim,
+            topics.CONTROL: self._control,
         }
         self._decode_top = msgspec.json.Decoder(TopOfBook).decode
         self._decode_trade = msgspec.json.Decoder(Trade).decode
@@ -193,3 +202,7 @@ class Tail(Service):
     def _claim(self, offset: int, value: bytes) -> None:
         if self._on_claim is not None:
             self._on_claim(offset, msgspec.json.decode(value, type=FeedClaim))
+
+    def _control(self, offset: int, value: bytes) -> None:
+        if self._on_terms is not None:
+            self._on_terms(offset, msgspec.json.decode(value, type=Terms))

@@ -14,13 +14,14 @@ import msgspec
 from yarl import URL
 
 from tradeflow import topics
+from tradeflow.agreement import MAPS, Agreement, DisagreementError, group_terms, map_terms
 from tradeflow.changes import BookChanges
 from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
 from tradeflow.feeds.registry import check_exchanges
 from tradeflow.garbage import settle_garbage
 from tradeflow.market import Market
-from tradeflow.messages import MarketEvent, Raw, ResyncRequest
+from tradeflow.messages import MarketEvent, Raw, ResyncRequest, Terms
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
 from tradeflow.ports import ListenError, check_listen
@@ -54,7 +55,8 @@ class App(faust.App):
             cluster = await topics.declare_topics(
                 config.kafka_brokers, specs, replication=config.replication_factor, timeout=config.kafka_wait
             )
-        except (topics.TopicError, ListenError) as error:
+            await agreement.reach()
+        except (topics.TopicError, ListenError, DisagreementError) as error:
             log.critical("%s", error)
             raise SystemExit(1) from None
         claim_data_dir(config.data_dir, cluster)
@@ -186,7 +188,24 @@ if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))
 feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
 feed_service = Feeds(feed_plan, maps, config, feed_outbox)
-tail = Tail(config.kafka_brokers, on_claim=feed_service.foreign_claim)
+agreement = Agreement(
+    feed_service.worker,
+    {
+        MAPS: map_terms(maps),
+        str(app.conf.id): group_terms(books, strategies if config.role != "feeds" else ()),
+    },
+    {"bootstrap_servers": config.kafka_brokers},
+    patience=config.session_timeout + 2,
+)
+
+
+def hear_terms(offset: int, terms: Terms) -> None:
+    if reason := agreement.heard(offset, terms):
+        log.critical("%s", reason)
+        stop_worker(DisagreementError(reason))
+
+
+tail = Tail(config.kafka_brokers, on_claim=feed_service.foreign_claim, on_terms=hear_terms)
 feed_of = {(feed.exchange, symbol): feed.index for feed in feed_plan.values() for symbol in feed.symbols}
 
 

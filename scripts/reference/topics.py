@@ -113,7 +113,13 @@ TOPICS = {
         "feeds",
         "A feed's claim before each connection; the record's offset is the epoch.",
     ),
-    topics.CONTROL: Topic(None, "one", "–", "nobody", "Declared for later: nothing writes or reads it yet."),
+    topics.CONTROL: Topic(
+        messages.Terms,
+        "one",
+        "scope",
+        "every worker at its start",
+        "What workers must have in common: the maps, and what a group serves and runs.",
+    ),
     topics.DEAD_LETTERS: Topic(
         messages.DeadLetter,
         "one",

@@ -1,0 +1,81 @@
+"""What workers must have in common: the words for a difference, and who stops for whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from tradeflow.agreement import MAPS, Agreement, decode_terms, difference, group_terms, map_terms
+from tradeflow.messages import Terms
+from tradeflow.partitions import PartitionMap, PartitionMaps
+from tradeflow.strategies import load_strategy
+
+OURS = {"symbols.json BTC-USDT": "0", "symbols.json ETH-USDT": "1"}
+
+
+def agreement(offset: int = 7) -> Agreement:
+    made = Agreement("we", {MAPS: OURS}, {}, patience=1)
+    made._offsets = {MAPS: offset}
+    return made
+
+
+def terms(worker: str = "they", scope: str = MAPS, **others: str) -> Terms:
+    return Terms(scope=scope, terms=OURS | others, worker=worker, time=1)
+
+
+def test_every_place_of_every_map_is_a_term() -> None:
+    maps = PartitionMaps(
+        PartitionMap("symbols.json", {"BTC-USDT": 0}), {"kraken": PartitionMap("k", {"BTC-USDT": 3})}
+    )
+    assert map_terms(maps) == {"symbols.json BTC-USDT": "0", "kraken.json BTC-USDT": "3"}
+
+
+def test_what_a_group_serves_and_runs_are_terms() -> None:
+    books = [("kraken", "BTC-USDT")]
+    one = group_terms(books, [load_strategy("imbalance")])
+    assert difference(one, one) == ""
+    assert "book kraken/BTC-USDT: served here, none there" in difference(one, group_terms([], []))
+    assert "strategy imbalance with parameters" in difference(one, group_terms(books, []))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        (OURS, ""),
+        ({**OURS, "symbols.json ETH-USDT": "2"}, "symbols.json ETH-USDT: 1 here, 2 there"),
+        ({"symbols.json BTC-USDT": "0"}, "symbols.json ETH-USDT: 1 here, none there"),
+        (
+            {f"s{n}": "x" for n in range(3)},
+            "s0: none here, x there; s1: none here, x there; s2: none here, x there and 2 more",
+        ),
+    ],
+)
+def test_a_difference_in_words(theirs: dict[str, str], words: str) -> None:
+    assert difference(OURS, theirs) == words
+
+
+def test_who_started_first_stops_for_another_that_started_at_the_same_time() -> None:
+    later = terms(**{"symbols.json ETH-USDT": "2"})
+    assert "ETH-USDT: 1 here, 2 there (worker they started with the latter)" in agreement().heard(8, later)
+
+
+@pytest.mark.parametrize(
+    ("offset", "heard"),
+    [
+        (6, terms(**{"symbols.json ETH-USDT": "2"})),
+        (8, terms("we", **{"symbols.json ETH-USDT": "2"})),
+        (8, terms()),
+        (8, terms(scope="another-group", **{"symbols.json ETH-USDT": "2"})),
+    ],
+    ids=["before ours", "our own", "the same", "of another group"],
+)
+def test_nobody_stops_for(offset: int, heard: Terms) -> None:
+    assert agreement().heard(offset, heard) == ""
+
+
+def test_before_it_has_said_its_own_a_worker_stops_for_nobody() -> None:
+    assert Agreement("we", {MAPS: OURS}, {}, 1).heard(8, terms(**{"symbols.json ETH-USDT": "2"})) == ""
+
+
+def test_what_else_is_in_the_topic_is_left_alone() -> None:
+    assert decode_terms(b'{"type": "halt"}') is None
+    assert decode_terms(b"\xff") is None
