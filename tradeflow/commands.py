@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from tradeflow.masking import masked
 from tradeflow.partitions import PartitionMapError, dump_map, extend, load_map
 from tradeflow.settings import Settings, SettingsError, environment_name, load_settings
 from tradeflow.symbols import SymbolError, canonical_symbol
@@ -24,7 +25,9 @@ def show_config_command(as_json: bool) -> None:
     shown = {}
     for field in Settings.model_fields:
         value = getattr(config, field)
-        shown[environment_name(field)] = "***" if isinstance(value, SecretStr) else value
+        if isinstance(value, SecretStr):
+            value = "***"
+        shown[environment_name(field)] = masked(value) if isinstance(value, str) else value
     if as_json:
         click.echo(json.dumps(shown, default=str, indent=2))
         return

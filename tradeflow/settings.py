@@ -6,18 +6,26 @@ import functools
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from tradeflow.kafka_settings import KafkaSettings
+from tradeflow.masking import masked
 from tradeflow.symbols import canonical_symbol
 
 EXCHANGES = ("binance", "bitmex", "coinbase", "kraken")
 ENV_FILE = ".env"
 
+MIN_TOKEN = 16
+"""Characters."""
+
 SCHEMES = {"rest": ("http://", "https://"), "ws": ("ws://", "wss://")}
+
+CORRECT_IT = "Correct it in the environment or in .env and start again."
 
 CommaList = Annotated[list[str], NoDecode]
 
@@ -26,7 +34,7 @@ class SettingsError(ValueError):
     """A setting is unusable; the message names the variable, the value and what is allowed."""
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """One field a setting; `TRADEFLOW_` is the prefix of all that have no name of their own."""
 
     model_config = SettingsConfigDict(
@@ -36,19 +44,9 @@ class Settings(BaseSettings):
         extra="ignore",
         populate_by_name=True,
         frozen=True,
+        hide_input_in_errors=True,
     )
 
-    kafka_brokers: str = Field(
-        "localhost:9092",
-        validation_alias=AliasChoices("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
-        description="Kafka bootstrap servers, host:port, comma separated.",
-    )
-    kafka_wait: float = Field(
-        30.0, gt=0, description="Seconds that a starting worker waits for Kafka before it gives up."
-    )
-    replication_factor: int = Field(
-        1, ge=1, description="Copies of each topic that tradeflow makes; 3 on a cluster."
-    )
     exchanges: CommaList = Field(
         list(EXCHANGES),
         validation_alias="EXCHANGES",
@@ -173,7 +171,7 @@ class Settings(BaseSettings):
     def _canonical(cls, value: list[str]) -> list[str]:
         return list(dict.fromkeys(canonical_symbol(symbol) for symbol in value))
 
-    @field_validator("cache_dir", "maven_url", "partition_maps", mode="before")
+    @field_validator("cache_dir", "maven_url", "partition_maps", "token", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -186,6 +184,15 @@ class Settings(BaseSettings):
             _check_endpoint(value, kind[1])
         return value
 
+    @field_validator("token")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(f"[!-~]{{{MIN_TOKEN},}}", value.get_secret_value()):
+            raise ValueError(
+                f"at least {MIN_TOKEN} visible ASCII characters are needed: `openssl rand -hex 32`"
+            )
+        return value
+
     @field_validator("heartbeat_interval")
     @classmethod
     def _quiet_books_stay_live(cls, value: float, info: ValidationInfo) -> float:
@@ -193,14 +200,6 @@ class Settings(BaseSettings):
         if value >= silence:
             raise ValueError(f"must be below TRADEFLOW_SILENCE_TIMEOUT={silence}, or quiet books go stale")
         return value
-
-    @field_validator("kafka_brokers")
-    @classmethod
-    def _brokers(cls, value: str) -> str:
-        for broker in value.split(","):
-            if not re.fullmatch(r"\s*(kafka://)?[^\s:/]+:\d{1,5}\s*", broker):
-                raise ValueError(f"{broker.strip()!r} is not host:port")
-        return ",".join(broker.strip().removeprefix("kafka://") for broker in value.split(","))
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -221,17 +220,32 @@ class Settings(BaseSettings):
             try:
                 _check_endpoint(url or "", kind)
             except ValueError as error:
-                raise SettingsError(_refusal(variable, repr(url), str(error))) from None
+                raise SettingsError(_refusal(variable, _shown(url), str(error))) from None
         return url.rstrip("/") if url else None
 
 
 def _check_endpoint(url: str, kind: str) -> None:
     if url and not url.startswith(SCHEMES[kind]):
         raise ValueError(f"must begin with {' or '.join(SCHEMES[kind])}")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("must not hold a user or password: `/feeds` and the log show it")
 
 
 def _refusal(name: str, value: str, reason: str) -> str:
-    return f"{name}={value}: {reason}. Correct it in the environment or in .env and start again."
+    return f"{name}={value}: {reason}. {CORRECT_IT}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return "***" if "@" in text and "://" not in text else masked(text)
+
+
+def _named(place: str) -> tuple[str, bool]:
+    """The environment variable that pydantic calls so, and whether its value is a secret."""
+    for field, info in Settings.model_fields.items():
+        if place in (field, environment_name(field)):
+            return environment_name(field), SecretStr in (info.annotation, *get_args(info.annotation))
+    return place, True
 
 
 def _variable(name: str) -> str | None:
@@ -256,12 +270,12 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = []
         for item in error.errors():
-            name = str(item["loc"][0]) if item["loc"] else "?"
-            if name in Settings.model_fields:
-                name = environment_name(name)
-            secret = any(word in name.upper() for word in ("SECRET", "KEY", "TOKEN"))
-            value = "***" if secret else repr(item["input"])
-            lines.append(_refusal(name, value, item["msg"].removeprefix("Value error, ")))
+            reason = item["msg"].removeprefix("Value error, ")
+            if item["loc"]:
+                name, secret = _named(str(item["loc"][0]))
+                lines.append(_refusal(name, "***" if secret else _shown(item["input"]), reason))
+            else:  # of several settings together, which it names; its input is all of them, secrets included
+                lines.append(f"{reason}. {CORRECT_IT}")
         raise SettingsError("\n".join(lines)) from None
 
 

@@ -11,7 +11,8 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -47,16 +48,17 @@ class _Version(msgspec.Struct, gc=False):
 class Tail(Service):
     """Follows the compact output topics.
 
+    `client` = keyword arguments of any aiokafka client.
     `on_claim(epoch, claim)` is called for every feed claim, `on_terms(offset, terms)` for every worker's terms."""
 
     def __init__(
         self,
-        brokers: str,
+        client: Mapping[str, Any],
         on_claim: Callable[[int, FeedClaim], None] | None = None,
         on_terms: Callable[[int, Terms], None] | None = None,
     ) -> None:
         super().__init__()
-        self._brokers = brokers
+        self._client = client
         self._on_claim = on_claim
         self._on_terms = on_terms
         self._handlers: dict[str, Callable[[int, bytes], None]] = {
@@ -134,7 +136,7 @@ class Tail(Service):
     async def _follow(self) -> None:
         # It reads all that the market agents publish: in few large fetches, so as not to slow them down.
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers,
+            **self._client,
             enable_auto_commit=False,
             fetch_min_bytes=MAX_FETCH,
             fetch_max_wait_ms=MAX_DELAY_MS,

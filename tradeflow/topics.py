@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from tradeflow.kafka_security import NotLetIn, why_not
 from tradeflow.partitions import PartitionMaps, feeds
 
 log = logging.getLogger(__name__)
@@ -68,12 +70,13 @@ def topic_specs(maps: PartitionMaps) -> list[TopicSpec]:
 
 
 async def declare_topics(
-    brokers: str, specs: list[TopicSpec], *, replication: int = 1, timeout: float = 30.0
+    client: Mapping[str, Any], specs: list[TopicSpec], *, replication: int = 1, timeout: float = 30.0
 ) -> str:
     """Make the topics that are missing and check those that are there.  Returns the cluster's id.
 
-    Raises TopicError when Kafka does not answer within `timeout` seconds or a count is wrong."""
-    admin = await _connect(brokers, timeout)
+    `client` = keyword arguments of any aiokafka client.  Raises TopicError when Kafka does not answer within
+    `timeout` seconds, doesn't let us in, or a count is wrong."""
+    admin = await _connect(client, timeout)
     try:
         wanted = [
             NewTopic(
@@ -97,7 +100,7 @@ async def declare_topics(
         return str((await admin.describe_cluster())["cluster_id"])
     except KafkaError as error:
         raise TopicError(
-            f"declaring the topics at {brokers} failed: {error!r}. Check the broker's log."
+            f"declaring the topics at {client['bootstrap_servers']} failed: {error!r}. Check the broker's log."
         ) from error
     finally:
         await admin.close()
@@ -129,23 +132,26 @@ async def _check(admin: AIOKafkaAdminClient, spec: TopicSpec, count: int) -> Non
     )
 
 
-async def _connect(brokers: str, timeout: float) -> AIOKafkaAdminClient:
+async def _connect(client: Mapping[str, Any], timeout: float) -> AIOKafkaAdminClient:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    said = False
+    brokers, said = client["bootstrap_servers"], False
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+        admin = AIOKafkaAdminClient(**client, request_timeout_ms=10_000)
         try:
             await admin.start()
         except (KafkaError, OSError) as error:
             await admin.close()
+            reason = await why_not(client) or error  # the client has only logged what it was
+            if isinstance(reason, NotLetIn):
+                raise TopicError(str(reason)) from None
             if loop.time() > deadline:
                 raise TopicError(
-                    f"no Kafka at {brokers} within {timeout:.0f} s ({error!r}). "
-                    "Start it (`tradeflow kafka` runs one on this machine) or correct KAFKA_BROKERS."
-                ) from error
+                    f"no Kafka at {brokers} within {timeout:.0f} s ({reason!r}). Start it (`tradeflow kafka` runs"
+                    " one on this machine), or correct KAFKA_BROKERS or TRADEFLOW_KAFKA_SECURITY_PROTOCOL."
+                ) from None
             if not said:
-                log.warning("no Kafka at %s yet; trying for %.0f s", brokers, timeout)
+                log.warning("no Kafka at %s yet (%r); trying for %.0f s", brokers, reason, timeout)
                 said = True
             await asyncio.sleep(0.5)
         else:

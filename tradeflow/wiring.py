@@ -20,6 +20,7 @@ from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
 from tradeflow.feeds.registry import check_exchanges
 from tradeflow.garbage import settle_garbage
+from tradeflow.kafka_security import client_options, credentials
 from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Raw, ResyncRequest, Terms
 from tradeflow.outbox import Outbox
@@ -41,6 +42,7 @@ maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)
 strategies = load_strategies(config.strategies, maps)
 specs = topics.topic_specs(maps)
+kafka_client = client_options(config)
 any_address = config.web_host in ("0.0.0.0", "::")  # noqa: S104
 web_host = config.web_advertised_host or (socket.gethostname() if any_address else config.web_host)
 web_url = URL.build(scheme="http", host=web_host, port=config.web_port)
@@ -53,7 +55,7 @@ class App(faust.App):
         try:
             check_listen(config.web_host, config.web_port)
             cluster = await topics.declare_topics(
-                config.kafka_brokers, specs, replication=config.replication_factor, timeout=config.kafka_wait
+                kafka_client, specs, replication=config.replication_factor, timeout=config.kafka_wait
             )
             await agreement.reach()
         except (topics.TopicError, ListenError, DisagreementError) as error:
@@ -72,6 +74,7 @@ class App(faust.App):
 app = App(
     config.app_id if config.role == "all" else f"{config.app_id}-{config.role}",
     broker=f"kafka://{config.kafka_brokers.replace(',', ';')}",
+    broker_credentials=credentials(config),
     env_prefix="TRADEFLOW_FAUST_",
     store="rocksdb://?driver=rocksdict",
     datadir=config.data_dir,
@@ -194,7 +197,7 @@ agreement = Agreement(
         MAPS: map_terms(maps),
         str(app.conf.id): group_terms(books, strategies if config.role != "feeds" else ()),
     },
-    {"bootstrap_servers": config.kafka_brokers},
+    kafka_client,
     patience=config.session_timeout + 2,
 )
 
@@ -205,7 +208,7 @@ def hear_terms(offset: int, terms: Terms) -> None:
         stop_worker(DisagreementError(reason))
 
 
-tail = Tail(config.kafka_brokers, on_claim=feed_service.foreign_claim, on_terms=hear_terms)
+tail = Tail(kafka_client, on_claim=feed_service.foreign_claim, on_terms=hear_terms)
 feed_of = {(feed.exchange, symbol): feed.index for feed in feed_plan.values() for symbol in feed.symbols}
 
 

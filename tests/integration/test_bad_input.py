@@ -89,7 +89,11 @@ def test_a_topic_with_another_partition_count_is_refused(tmp_path: Path, kafka: 
     name = f"counted{os.getpid()}"
     (maps / "symbols.json").write_text('{"BTC-USDT": 0, "ETH-USDT": 1}')
     (maps / f"{name}.json").write_text('{"BTC-USDT": 0, "ETH-USDT": 1}')
-    asyncio.run(topics.declare_topics(kafka, [topics.TopicSpec(f"{name}-orderbook", 3, 3_600_000)]))
+    asyncio.run(
+        topics.declare_topics(
+            {"bootstrap_servers": kafka}, [topics.TopicSpec(f"{name}-orderbook", 3, 3_600_000)]
+        )
+    )
     env = {
         "KAFKA_BROKERS": kafka,
         "TRADEFLOW_PARTITION_MAPS": str(maps),

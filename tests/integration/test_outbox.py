@@ -20,7 +20,7 @@ PARTITIONS = 3
 @pytest.fixture
 async def topic(kafka: str) -> str:
     name = f"outbox-{uuid.uuid4().hex[:8]}"
-    await declare_topics(kafka, [TopicSpec(name, PARTITIONS, 3_600_000)])
+    await declare_topics({"bootstrap_servers": kafka}, [TopicSpec(name, PARTITIONS, 3_600_000)])
     return name
 
 

@@ -23,29 +23,29 @@ def name() -> str:
 
 
 async def test_declaring_twice_changes_nothing(kafka: str, name: str) -> None:
-    cluster = await declare_topics(kafka, [spec(3, name)])
-    assert cluster == await declare_topics(kafka, [spec(3, name)])
+    cluster = await declare_topics({"bootstrap_servers": kafka}, [spec(3, name)])
+    assert cluster == await declare_topics({"bootstrap_servers": kafka}, [spec(3, name)])
 
 
 async def test_a_wrong_partition_count_is_refused_with_the_fix(kafka: str, name: str) -> None:
-    await declare_topics(kafka, [spec(4, name)])
+    await declare_topics({"bootstrap_servers": kafka}, [spec(4, name)])
     with pytest.raises(
         TopicError, match=f"'{name}' has 4 partitions, the partition maps need 5.*edit the maps"
     ):
-        await declare_topics(kafka, [spec(5, name)])
+        await declare_topics({"bootstrap_servers": kafka}, [spec(5, name)])
 
 
 async def test_feed_assignments_may_grow(kafka: str, name: str) -> None:
-    await declare_topics(kafka, [spec(2, name, keyed=False)])
-    await declare_topics(kafka, [spec(3, name, keyed=False)])
-    await declare_topics(kafka, [spec(3, name)])
+    await declare_topics({"bootstrap_servers": kafka}, [spec(2, name, keyed=False)])
+    await declare_topics({"bootstrap_servers": kafka}, [spec(3, name, keyed=False)])
+    await declare_topics({"bootstrap_servers": kafka}, [spec(3, name)])
 
 
 async def test_no_kafka_is_said_with_what_to_do() -> None:
     with pytest.raises(
         TopicError, match=r"no Kafka at 127.0.0.1:\d+ within 1 s.*tradeflow kafka.*KAFKA_BROKERS"
     ):
-        await declare_topics(f"127.0.0.1:{free_port()}", [], timeout=1.0)
+        await declare_topics({"bootstrap_servers": f"127.0.0.1:{free_port()}"}, [], timeout=1.0)
 
 
 def test_partition_counts_come_from_the_maps() -> None:

@@ -68,7 +68,7 @@ def test_the_tail_is_as_old_as_the_partition_that_was_answered_longest_ago(
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 1000.0)
     monkeypatch.setattr("time.monotonic", lambda: 50.0)
-    tail = Tail("127.0.0.1:1")
+    tail = Tail({"bootstrap_servers": "127.0.0.1:1"})
     assert tail.age() == math.inf, "nothing was read yet"
     tail._consumer = _Consumer(999_900, 999_500)  # type: ignore[assignment]
     assert tail.age() == pytest.approx(0.5)
@@ -80,7 +80,7 @@ def test_a_tail_that_slept_is_old_until_kafka_has_answered_anew(monkeypatch: pyt
     clock = {"wall": 1000.0, "monotonic": 50.0}
     monkeypatch.setattr("time.time", lambda: clock["wall"])
     monkeypatch.setattr("time.monotonic", lambda: clock["monotonic"])
-    tail = Tail("127.0.0.1:1")
+    tail = Tail({"bootstrap_servers": "127.0.0.1:1"})
     tail._consumer = _Consumer(1_000_000)  # type: ignore[assignment]
     assert tail.age() == 0
     clock |= {"wall": 1009.0, "monotonic": 59.0}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tradeflow.masking import masked
+
 
 class KafkaError(RuntimeError):
     """The embedded Kafka can't be had; every error of this package is one."""
@@ -26,9 +28,9 @@ class DownloadFailed(KafkaError):
     """A jar could not be fetched."""
 
     def __init__(self, jar: str, reason: object, cache_dir: Path) -> None:
-        self.jar, self.reason, self.cache_dir = jar, str(reason), cache_dir
+        self.jar, self.reason, self.cache_dir = jar, masked(str(reason)), cache_dir
         super().__init__(
-            f"Downloading {jar} failed: {reason}. Check the network (or TRADEFLOW_MAVEN_URL) and start again:"
+            f"Downloading {jar} failed: {self.reason}. Check the network (or TRADEFLOW_MAVEN_URL) and start again:"
             f" what has arrived is kept. Without a network, copy {cache_dir} from a machine that has one."
         )
 
