@@ -88,6 +88,12 @@ class Settings(KafkaSettings):
         description="Optional; market data needs none. Masked everywhere.",
     )
 
+    strategy_budget: float = Field(
+        0.05,
+        gt=0,
+        description="Seconds that a strategy's handler may take a call, on average of the last 20 with the longest "
+        "left out. Who takes longer makes books late, and is halted.",
+    )
     role: Literal["all", "feeds", "strategies"] = Field(
         "all",
         description="What this worker does; each role but `all` is an app id (consumer group) of its own.",

@@ -145,6 +145,7 @@ def create_market(partition: int) -> Market:
         depth=config.order_book_depth,
         silence_ns=int(config.silence_timeout * 1e9),
         normalized_per_second=config.normalized_books_per_second,
+        strategy_budget=config.strategy_budget,
     )
 
 

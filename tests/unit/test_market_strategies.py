@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from market_log import BOOKS, SECOND, Log, Quoter, T, delta, place, snapshot, trade
 
 from tradeflow.market import Market
+from tradeflow.market.budget import FEWEST
 from tradeflow.messages import Clock, Heartbeat
 from tradeflow.strategies import Strategy, StrategyError, buy
 
@@ -92,3 +95,48 @@ def test_a_run_over_several_symbols():
     assert not Market(1, [("binance", "SOL-USDT")], [Pair()]).runs, "its symbols are elsewhere"
     with pytest.raises(StrategyError, match="ETH-USDT is not served together with BTC-USDT"):
         Market(0, BOOKS, [Pair()])
+
+
+class Sleeper(Strategy):
+    """Slow on BTC-USDT: what a blocking call in a handler does."""
+
+    seconds: float = 0.0
+    slow_calls: int = 1_000
+
+    class State(Strategy.State):
+        calls: int = 0
+
+    def on_book(self, book, ctx):
+        ctx.state.calls += 1
+        if book.symbol == "BTC-USDT" and ctx.state.calls <= self.slow_calls:
+            time.sleep(self.seconds)
+        yield buy(book, "1", "1")
+
+
+def halted(log: Log) -> list[str]:
+    return [run["reason"] for run in log.market.counts["halted"]]
+
+
+def test_one_that_makes_books_late_is_halted_alone(caplog):
+    symbols = [("binance", "BTC-USDT"), ("binance", "ETH-USDT")]
+    log = Log(Market(0, symbols, [Sleeper(seconds=0.02)], strategy_budget=0.01))
+    said = log(snapshot(), *(delta(number) for number in range(1, FEWEST + 3)))
+    assert len(said["orders"]) == FEWEST, (
+        "the orders of the call that was too slow are sent, no more after it"
+    )
+    (reason,) = halted(log)
+    assert reason.startswith("on_book is too slow: ") and reason.endswith(" ms a call, 10 ms are allowed")
+    assert "strategy sleeper is halted for BTC-USDT: on_book is too slow" in caplog.text
+    assert len(log(snapshot(symbol="ETH-USDT"))["orders"]) == 1
+
+
+def test_one_pause_halts_nobody():
+    log = Log(Market(0, BOOKS, [Sleeper(seconds=0.2, slow_calls=1)], strategy_budget=0.01))
+    log(snapshot(), *(delta(number) for number in range(1, 40)))
+    assert not halted(log)
+
+
+def test_without_a_budget_nothing_is_timed():
+    log = Log(Market(0, BOOKS, [Sleeper(seconds=0.02)]))
+    log(snapshot(), *(delta(number) for number in range(1, FEWEST + 3)))
+    assert not halted(log)

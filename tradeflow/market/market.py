@@ -49,7 +49,8 @@ class Market:
     `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `depth`: levels a
     side in `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change
     of its state).  `silence_ns`: after so long without a sign of life a live book is stale.  `want_changes`:
-    collect BookChanges."""
+    collect BookChanges.  `strategy_budget`: seconds that a strategy's call may take; the one thing here that is no
+    function of the log, so replays leave it out."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Market:
         silence_ns: int = 5 * SECOND,
         normalized_per_second: float = 10.0,
         want_changes: bool = False,
+        strategy_budget: float | None = None,
     ) -> None:
         self.partition = partition
         self.event_time = 0
@@ -75,7 +77,7 @@ class Market:
         views: dict[str, dict[str, BookView]] = {}
         for (exchange, symbol), served in self._served.items():
             views.setdefault(symbol, {})[exchange] = served.view
-        self._runs = Runs(strategies, views)
+        self._runs = Runs(strategies, views, strategy_budget)
         self._outputs: list[Output] = []
         self._resyncs: list[ResyncRequest] = []
         self._changes: list[BookChange] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import traceback
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -10,21 +11,30 @@ from typing import Any
 
 import msgspec
 
+from tradeflow.market.budget import Budget
 from tradeflow.messages import BookRecord, Cause, Order, Trade
 from tradeflow.normalize import canonical_decimal
 from tradeflow.strategies.actions import Action
 from tradeflow.strategies.strategy import Strategy, StrategyError
 from tradeflow.strategies.views import BookView, Context
 
+log = logging.getLogger(__name__)
+
 Origin = BookRecord | Cause
 """What makes a strategy act: the event, or a timer's cause."""
 
 
 class Run:
-    """Calls the handlers, turns their actions into orders, and halts itself when one raises."""
+    """Calls the handlers, turns their actions into orders, and halts itself when one raises or is too slow.
+
+    Without a `budget` nothing is timed, and all that it does is a function of the log."""
 
     def __init__(
-        self, strategy: Strategy, symbols: tuple[str, ...], books: Mapping[str, Mapping[str, BookView]]
+        self,
+        strategy: Strategy,
+        symbols: tuple[str, ...],
+        books: Mapping[str, Mapping[str, BookView]],
+        budget: Budget | None = None,
     ) -> None:
         self.strategy = strategy
         self.symbols = symbols
@@ -34,6 +44,7 @@ class Run:
         self.error: Exception | None = None
         self.orders = 0
         self.dirty = False
+        self._budget = budget
         self._name = strategy.name
         self._params_hash = strategy.params_hash
         self._code = strategy.code_hash
@@ -53,18 +64,22 @@ class Run:
         self.dirty = True
         context = self.context
         context.symbol, context.now = symbol, now
+        budget = self._budget
+        if budget is not None:
+            budget.start()
         try:
             actions = handler(*seen, context)
-            if actions is None:
-                return []
-            orders = [self._order(action, index, origin, now) for index, action in enumerate(actions)]
+            orders = [self._order(action, index, origin, now) for index, action in enumerate(actions or ())]
         except Exception as error:
             self.halt(f"{handler.__name__} raised {_described(error)}", error)
             return []
+        if budget is not None and (reason := budget.stop()):
+            self.halt(f"{handler.__name__} is {reason}")
         self.orders += len(orders)
         return orders
 
     def halt(self, reason: str, error: Exception | None = None) -> None:
+        log.error("strategy %s is halted for %s: %s", self._name, "+".join(self.symbols), reason)
         self.halted, self.error, self.dirty = reason, error, True
 
     def _order(self, action: Action, index: int, origin: Origin, now: int) -> Order:

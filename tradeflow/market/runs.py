@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tradeflow.market.budget import Budget
 from tradeflow.market.run import Run
 from tradeflow.market.timers import Timers
 from tradeflow.messages import BookRecord, Cause, Order, Trade
@@ -16,9 +17,15 @@ Handlers = dict[str, list[tuple[Run, Callable[..., Any]]]]
 
 
 class Runs:
-    """`books`: symbol → exchange → view, of every served book."""
+    """`books`: symbol → exchange → view, of every served book.  `budget`: seconds a call; None: nothing is timed."""
 
-    def __init__(self, strategies: Sequence[Strategy], books: Mapping[str, Mapping[str, BookView]]) -> None:
+    def __init__(
+        self,
+        strategies: Sequence[Strategy],
+        books: Mapping[str, Mapping[str, BookView]],
+        budget: float | None = None,
+    ) -> None:
+        self._budget = budget
         self._books = MappingProxyType(
             {symbol: MappingProxyType(dict(views)) for symbol, views in books.items()}
         )
@@ -52,10 +59,10 @@ class Runs:
 
     def _of(self, strategy: Strategy) -> list[Run]:
         if not strategy.symbols:
-            return [Run(strategy, (symbol,), self._books) for symbol in sorted(self._books)]
+            return [self._run(strategy, (symbol,)) for symbol in sorted(self._books)]
         here = [symbol for symbol in strategy.symbols if symbol in self._books]
         if len(here) == len(strategy.symbols):
-            return [Run(strategy, strategy.symbols, self._books)]
+            return [self._run(strategy, strategy.symbols)]
         if here:
             missing = ", ".join(sorted(set(strategy.symbols) - set(here)))
             raise StrategyError(
@@ -63,6 +70,10 @@ class Runs:
                 "correct its symbols, SYMBOLS or the partition map symbols.json"
             )
         return []
+
+    def _run(self, strategy: Strategy, symbols: tuple[str, ...]) -> Run:
+        budget = None if self._budget is None else Budget(self._budget)
+        return Run(strategy, symbols, self._books, budget)
 
     def _handlers(self, name: str) -> Handlers:
         found: Handlers = {}
