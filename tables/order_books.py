@@ -1,7 +1,7 @@
 """One exchange's book of one symbol, with the state that says whether it may be believed.
 
     syncing ──snapshot──▶ live ──silence──▶ stale ──next record──▶ live
-       any ──gap, crossed, empty side──▶ broken ──snapshot──▶ live
+       any ──gap, crossed, empty side, jump──▶ broken ──snapshot──▶ live
        any ──down──▶ stale, its epoch closed ──snapshot of a newer epoch──▶ live
 
 A record is applied once: what is at or below the book's (epoch, sequence) changes nothing.  A book that isn't
@@ -77,6 +77,8 @@ class OrderBook:
         "exchange_sequence",
         "exchange_time",
         "heard",
+        "max_jump",
+        "mid",
         "offset",
         "pending",
         "published",
@@ -89,11 +91,17 @@ class OrderBook:
         "symbol",
     )
 
-    def __init__(self, exchange: str, symbol: str, silence_ns: int = 5_000_000_000) -> None:
-        """`silence_ns`: event time without a sign of life after which it is stale."""
+    def __init__(
+        self, exchange: str, symbol: str, silence_ns: int = 5_000_000_000, max_jump: float = 0.0
+    ) -> None:
+        """`silence_ns`: event time without a sign of life after which it is stale; `max_jump`: share of the mid by
+        which a single delta may move it, 0 = any."""
         self.exchange = exchange
         self.symbol = symbol
         self.silence_ns = silence_ns
+        self.max_jump = max_jump
+        self.mid = 0.0
+        """Roughly, to tell a jump; 0 where there is nothing to compare with."""
         self.book = Book()
         self.depth: int | None = None
         """Where the exchange cuts the book without saying so (Kraken), levels a side."""
@@ -132,6 +140,7 @@ class OrderBook:
         self.epoch, self.closed = record.epoch, False
         self.depth = record.depth
         self.book.replace(record.bids, record.asks)
+        self.mid = 0.0  # whatever it says is where the market is
         if record.receipt_time > self.heard:
             self.heard = record.receipt_time
         self._is_at(record, True, now)
@@ -242,10 +251,26 @@ class OrderBook:
         elif book.crossed:
             bid, ask = book.bids.prices[-1], book.asks.prices[-1]
             self._become("broken", f"crossed: bid {bid} is not below ask {ask}", now)
+        elif self.max_jump and (was := self._jump()):
+            bid, ask = book.bids.prices[-1], book.asks.prices[-1]
+            self._become(
+                "broken", f"jump: from a mid of about {was:.10g} to bid {bid}, ask {ask} at once", now
+            )
         elif now - self.heard > self.silence_ns:  # also what comes late: a log is being caught up with
             self._become("stale", f"silent for more than {self.silence_ns / 1e9:g} s", now)
         elif self.state != "live":
             self._become("live", "", now)
+
+    def _jump(self) -> float:
+        """The mid so far, if the book is absurdly far from it now; else 0, and the new mid is remembered."""
+        was, now = self.mid, self._rough_mid()
+        if was and abs(now - was) > was * self.max_jump:
+            return was
+        self.mid = now
+        return 0.0
+
+    def _rough_mid(self) -> float:
+        return (float(self.book.bids.prices[-1]) + float(self.book.asks.prices[-1])) / 2
 
     def _gap(self, record: Record, now: int) -> None:
         have = "no snapshot" if self.state == "syncing" else str(self.sequence)
@@ -275,6 +300,11 @@ class OrderBook:
         for name in _Row.__struct_fields__[:-2]:
             setattr(self, name, getattr(row, name))
         self.book.replace(row.bids.items(), row.asks.items())
+        self.mid = (
+            self._rough_mid()
+            if self.max_jump and self.state in ("live", "stale") and all(self.book.depth)
+            else 0.0
+        )
 
     @classmethod
     def decode(cls, value: bytes) -> OrderBook:

@@ -131,6 +131,12 @@ class Settings(KafkaSettings):
         le=300,
         description="Seconds without a sign of life after which Kafka gives a worker's partitions to others.",
     )
+    max_jump_pct: float = Field(
+        50.0,
+        ge=0,
+        description="Percent of its mid by which a single update may move a book. Beyond it the book is broken until its "
+        "exchange has sent it anew; 0 = believe anything.",
+    )
     silence_timeout: float = Field(
         5.0,
         gt=0,

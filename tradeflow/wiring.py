@@ -34,6 +34,7 @@ from tradeflow.tail import Tail
 from tradeflow.transport import Transport
 from tradeflow.web.router import router_for
 
+from tradeflow.web.server import MAX_BODY, Server
 log = logging.getLogger(__name__)
 
 quiet_kafka()
@@ -52,7 +53,16 @@ class App(faust.App):
     """A Faust app that declares and checks its topics before anything else starts."""
 
     async def on_first_start(self) -> None:
+    def _new_web(self) -> Server:
+        return Server(self)
+
         try:
+        if not (config.token or is_loopback(config.web_host)):
+            log.warning(
+                "the web views listen on %s: whoever reaches it reads books, orders and feeds. TRADEFLOW_TOKEN isn't"
+                " set: nobody may change anything there",
+                config.web_host,
+            )
             check_listen(config.web_host, config.web_port)
             cluster = await topics.declare_topics(
                 kafka_client, specs, replication=config.replication_factor, timeout=config.kafka_wait
@@ -99,7 +109,13 @@ app = App(
     web_port=config.web_port,
     web_bind=config.web_host,
     web_tables_enabled=False,
+    web_application_options={"client_max_size": MAX_BODY},
+    # Pages of Faust's own show tables, hosts and internals to everybody.
 )
+    web_router_enabled=False,
+    web_stats_enabled=False,
+    web_graph_enabled=False,
+    web_metrics_enabled=False,
 
 
 def stop_worker(error: BaseException) -> None:
@@ -145,6 +161,7 @@ def create_market(partition: int) -> Market:
         depth=config.order_book_depth,
         silence_ns=int(config.silence_timeout * 1e9),
         normalized_per_second=config.normalized_books_per_second,
+        max_jump=config.max_jump_pct / 100,
         strategy_budget=config.strategy_budget,
     )
 

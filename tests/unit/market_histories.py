@@ -89,6 +89,7 @@ STRATEGIES = [
 def market(books=BOOKS, strategies=STRATEGIES, **options: Any) -> Market:
     options = {
         "silence_ns": 3_000_000_000,
+        "max_jump": 0.005,
         "normalized_per_second": 2,
         "depth": 3,
         "want_changes": True,

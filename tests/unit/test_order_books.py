@@ -223,6 +223,52 @@ def test_an_unusable_delta_is_a_sign_of_life():
     assert book.heard == 2_000
 
 
+def jumpy_book(**fields) -> OrderBook:
+    book = OrderBook(**PLACE, silence_ns=LIMIT, max_jump=0.5)
+    book.snapshot(snapshot(0, **fields), 1_000)
+    assert book.live
+    return book
+
+
+def test_an_absurd_jump_breaks_the_book_until_the_exchange_has_sent_it_anew():
+    book = jumpy_book()
+    book.delta(delta(1, bids=[("100.5", "1")]), 2_000)
+    assert book.live, "a step like any other"
+    assert book.delta(delta(2, asks=[("101", "0"), ("1010", "1")]), 2_000) is Effect.APPLIED
+    assert book.state == "broken"
+    assert book.reason == "jump: from a mid of about 100.75 to bid 100.5, ask 1010 at once"
+    assert book.delta(delta(3, asks=[("101", "1")]), 2_000) is Effect.UNUSABLE, "nothing is repaired by guess"
+    book.snapshot(snapshot(4, bids=[("900", "1")], asks=[("1010", "1")]), 2_000)
+    assert book.live, "the exchange says that it is there"
+    book.delta(delta(5, bids=[("901", "1")]), 2_000)
+    assert book.live
+
+
+def test_many_steps_are_no_jump():
+    book = jumpy_book(bids=[("100", "1")], asks=[("110", "1")])
+    for sequence, price in enumerate(range(105, 1_000, 5), 1):
+        book.delta(
+            delta(sequence, bids=[(str(price), "1")], asks=[(str(price + 5), "0"), (str(price + 10), "1")]),
+            2_000,
+        )
+        assert book.live
+
+
+def test_a_jump_is_told_after_a_restart_as_well():
+    book = jumpy_book()
+    again = OrderBook(**PLACE, silence_ns=LIMIT, max_jump=0.5)
+    again.load(book.encode())
+    for one in (book, again):
+        one.delta(delta(1, asks=[("101", "0"), ("1010", "1")]), 2_000)
+        assert one.state == "broken"
+
+
+def test_by_default_any_jump_is_believed():
+    book = live_book()
+    book.delta(delta(1, asks=[("101", "0"), ("1010", "1")]), 2_000)
+    assert book.live
+
+
 def test_encode_decode_is_the_same_book():
     book = live_book(bids=[("100", "1"), ("99.123456789012345678", "0.5")], exchange_sequence=7, depth=10)
     book.offset, book.published, book.pending, book.asked = 77, 5, True, 6

@@ -48,7 +48,8 @@ class Market:
 
     `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `depth`: levels a
     side in `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change
-    of its state).  `silence_ns`: after so long without a sign of life a live book is stale.  `want_changes`:
+    of its state).  `silence_ns`: after so long without a sign of life a live book is stale; `max_jump`: share of the
+    mid by which one delta may move it (0: any), beyond it the book is broken.  `want_changes`:
     collect BookChanges.  `strategy_budget`: seconds that a strategy's call may take; the one thing here that is no
     function of the log, so replays leave it out."""
 
@@ -60,6 +61,7 @@ class Market:
         *,
         depth: int = 20,
         silence_ns: int = 5 * SECOND,
+        max_jump: float = 0.0,
         normalized_per_second: float = 10.0,
         want_changes: bool = False,
         strategy_budget: float | None = None,
@@ -70,7 +72,9 @@ class Market:
         self._refreshed = 0
         self._ignored = 0
         interval = round(SECOND / normalized_per_second)
-        self._served = {place: ServedBook(*place, depth, interval, silence_ns) for place in sorted(books)}
+        self._served = {
+            place: ServedBook(*place, depth, interval, silence_ns, max_jump) for place in sorted(books)
+        }
         self.books: dict[tuple[str, str], OrderBook] = {
             place: one.book for place, one in self._served.items()
         }

@@ -55,9 +55,11 @@ class ServedBook:
         "view",
     )
 
-    def __init__(self, exchange: str, symbol: str, depth: int, interval: int, silence_ns: int) -> None:
+    def __init__(
+        self, exchange: str, symbol: str, depth: int, interval: int, silence_ns: int, max_jump: float
+    ) -> None:
         self.key = symbol.encode()
-        self.book = OrderBook(exchange, symbol, silence_ns)
+        self.book = OrderBook(exchange, symbol, silence_ns, max_jump)
         self.view = BookView(self.book)
         self.tape = TradeTape()
         self.dirty = self.tape_dirty = False
