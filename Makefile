@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 SECONDS :=
 ARGS :=
 
-.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format docs bench lock lock-kafka bench-lock clean
+.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format docs bench soak lock lock-kafka bench-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ docs: $(INSTALLED) ## Write docs/reference and .env.example anew, from the code
 
 bench: $(INSTALLED) ## Measure throughput and latency, next to others
 	@exec $(BIN)/python -m bench $(ARGS)
+
+soak: $(INSTALLED) ## Half an hour under load: does memory stay where it is? (ARGS="--minutes 10 --rate 1000")
+	@exec $(BIN)/python -m tests.faults.soak $(ARGS)
 
 lock: $(INSTALLED) ## Lock the Python packages anew (UPGRADE=1: at their newest versions)
 	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
