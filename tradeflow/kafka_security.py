@@ -76,7 +76,7 @@ def _refusal(error: Exception, auth: Mapping[str, Any]) -> str | None:
                 f" by {auth['sasl_mechanism']} ({error})"
             )
         case UnsupportedSaslMechanismError():
-            return f"doesn't know TRADEFLOW_KAFKA_SASL_MECHANISM={auth['sasl_mechanism']} ({error})"
+            return f"doesn't know TRADEFLOW_KAFKA_SASL_MECHANISM={auth['sasl_mechanism']}"
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return None  # it may be starting or ending
         case ssl.SSLError():
@@ -107,7 +107,7 @@ def _context(settings: KafkaSettings) -> ssl.SSLContext:
 
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
+        return error.verify_message.rstrip(".")
     if isinstance(error, ssl.SSLError):
         found = (error.reason or "").replace("_", " ").lower()
         return (

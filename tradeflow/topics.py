@@ -148,7 +148,8 @@ async def _connect(client: Mapping[str, Any], timeout: float) -> AIOKafkaAdminCl
             if loop.time() > deadline:
                 raise TopicError(
                     f"no Kafka at {brokers} within {timeout:.0f} s ({reason!r}). Start it (`tradeflow kafka` runs"
-                    " one on this machine), or correct KAFKA_BROKERS or TRADEFLOW_KAFKA_SECURITY_PROTOCOL."
+                    " one on this machine), or correct KAFKA_BROKERS. If it is there and hangs up:"
+                    " TRADEFLOW_KAFKA_SECURITY_PROTOCOL, or TRADEFLOW_KAFKA_TLS_CERT_FILE if it asks for one."
                 ) from None
             if not said:
                 log.warning("no Kafka at %s yet (%r); trying for %.0f s", brokers, reason, timeout)

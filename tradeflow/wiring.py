@@ -32,9 +32,10 @@ from tradeflow.settings import settings
 from tradeflow.strategies import load_strategies
 from tradeflow.tail import Tail
 from tradeflow.transport import Transport
+from tradeflow.web.access import is_loopback
 from tradeflow.web.router import router_for
-
 from tradeflow.web.server import MAX_BODY, Server
+
 log = logging.getLogger(__name__)
 
 quiet_kafka()
@@ -52,17 +53,17 @@ web_url = URL.build(scheme="http", host=web_host, port=config.web_port)
 class App(faust.App):
     """A Faust app that declares and checks its topics before anything else starts."""
 
-    async def on_first_start(self) -> None:
     def _new_web(self) -> Server:
         return Server(self)
 
-        try:
+    async def on_first_start(self) -> None:
         if not (config.token or is_loopback(config.web_host)):
             log.warning(
                 "the web views listen on %s: whoever reaches it reads books, orders and feeds. TRADEFLOW_TOKEN isn't"
                 " set: nobody may change anything there",
                 config.web_host,
             )
+        try:
             check_listen(config.web_host, config.web_port)
             cluster = await topics.declare_topics(
                 kafka_client, specs, replication=config.replication_factor, timeout=config.kafka_wait
@@ -108,14 +109,14 @@ app = App(
     web_host=config.web_host,
     web_port=config.web_port,
     web_bind=config.web_host,
-    web_tables_enabled=False,
     web_application_options={"client_max_size": MAX_BODY},
     # Pages of Faust's own show tables, hosts and internals to everybody.
-)
+    web_tables_enabled=False,
     web_router_enabled=False,
     web_stats_enabled=False,
     web_graph_enabled=False,
     web_metrics_enabled=False,
+)
 
 
 def stop_worker(error: BaseException) -> None:
@@ -160,8 +161,8 @@ def create_market(partition: int) -> Market:
         strategies,
         depth=config.order_book_depth,
         silence_ns=int(config.silence_timeout * 1e9),
-        normalized_per_second=config.normalized_books_per_second,
         max_jump=config.max_jump_pct / 100,
+        normalized_per_second=config.normalized_books_per_second,
         strategy_budget=config.strategy_budget,
     )
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from tradeflow.settings import Settings, environment_name
 
-WITHOUT_EFFECT = {"binance_api_key", "binance_secret_key", "kraken_rest_url", "token"}
+WITHOUT_EFFECT = {"binance_api_key", "binance_secret_key", "kraken_rest_url"}
 """Settings that are read and checked, and that nothing uses yet."""
 
 HEAD = """\

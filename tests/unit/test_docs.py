@@ -131,6 +131,9 @@ def test_every_view_is_documented_and_no_other():
     views = set(re.findall(r'@page\("([^"]+)"\)', (ROOT / "tradeflow" / "web" / "views.py").read_text()))
     documented = {match[1] for match in found(r"^## GET (\S+)$", ROOT / "docs" / "web.md")}
     assert documented == views
+    text = SOURCE[ROOT / "tradeflow" / "web" / "control.py"]
+    documented = {match[1] for match in found(r"^## POST (\S+)$", ROOT / "docs" / "web.md")}
+    assert documented == set(re.findall(r'@changes_state\("([^"]+)"\)', text))
 
 
 def test_every_verb_is_documented():

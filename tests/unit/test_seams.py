@@ -52,6 +52,7 @@ SEAMS = [
     (rocksdb.Store, "_db_for_partition", ["partition"]),
     (rocksdb.Store, "set_persisted_offset", ["tp", "offset"]),
     (App, "on_first_start", []),
+    (App, "_new_web", []),
     (Router, "key_store", ["table_name", "key"]),
     (Router, "table_metadata", ["table_name"]),
     (Service, "crash", ["reason"]),

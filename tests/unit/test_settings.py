@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from tradeflow.feeds.registry import check_exchanges
+from tradeflow.kafka_security import client_options
+from tradeflow.kafka_settings import SECURITY_VARIABLES
 from tradeflow.settings import Settings, SettingsError, load_settings
+from tradeflow.web.access import is_loopback
 
 
 def test_every_exchange_has_endpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +63,57 @@ def test_a_secret_is_not_shown(empty: pytest.MonkeyPatch) -> None:
     assert "hidden" not in str(caught.value) + repr(Settings(web_port=1))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"KAFKA_BROKERS": "me:pa55word@127.0.0.1:9092"},
+        {"KAFKA_BROKERS": "kafka://me:pa55word@127.0.0.1:9092"},
+        {"KAFKA_BROKERS": "127.0.0.1:9092,me@127.0.0.1:9092,pa55word@127.0.0.1:9092"},
+        {"TRADEFLOW_KAFKA_SASL_PASSWORD": "pa55word"},
+        {"TRADEFLOW_TOKEN": "pa55word"},
+        {"TRADEFLOW_TOKEN": "pa55word pa55word pa55word"},
+        {"TRADEFLOW_KRAKEN_WS_URL": "wss://me:pa55word@127.0.0.1:1"},
+        {"TRADEFLOW_KRAKEN_REST_URL": "ftp://me:pa55word@127.0.0.1:1"},
+        {"BINANCE_SECRET_KEY": "pa55word", "TRADEFLOW_KAFKA_TLS_KEY_FILE": "key.pem"},
+    ],
+    ids=str,
+)
+def test_no_error_shows_a_secret(empty: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
+    for name, value in changes.items():
+        empty.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "pa55word" not in str(caught.value)
+    assert "Correct it in the environment" in str(caught.value)
+
+
+def test_endpoints_of_others_hold_no_password_either(empty: pytest.MonkeyPatch) -> None:
+    empty.setenv("TRADEFLOW_OKX_WS_URL", "wss://me:pa55word@127.0.0.1:1")
+    with pytest.raises(SettingsError, match=r"^TRADEFLOW_OKX_WS_URL='wss://\*\*\*@127") as caught:
+        load_settings().endpoint("okx", "ws")
+    assert "pa55word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"SECURITY_PROTOCOL": "SASL_SSL"}, "=SASL_SSL needs TRADEFLOW_KAFKA_SASL_USERNAME and TRADEFLOW"),
+        ({"SECURITY_PROTOCOL": "SSL", "SASL_USERNAME": "me"}, "=SSL uses no .*_SASL_USERNAME: set it to SASL_SSL"),
+        ({"TLS_CA_FILE": "ca.pem"}, "=PLAINTEXT uses no TRADEFLOW_KAFKA_TLS_CA_FILE: set it to SSL"),
+        ({"SECURITY_PROTOCOL": "SSL", "TLS_KEY_FILE": "key.pem"}, "_KEY_FILE needs TRADEFLOW_KAFKA_TLS_CERT_FILE"),
+        ({"SECURITY_PROTOCOL": "TLS"}, "Input should be 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
+        ({"SASL_MECHANISM": "GSSAPI"}, "Input should be 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'"),
+    ],
+)  # fmt: skip
+def test_kafkas_security_is_checked_as_a_whole(
+    empty: pytest.MonkeyPatch, changes: dict[str, str], words: str
+) -> None:
+    for name, value in changes.items():
+        empty.setenv(f"TRADEFLOW_KAFKA_{name}", value)
+    with pytest.raises(SettingsError, match=words):
+        load_settings()
+
+
 def test_the_endpoint_of_any_exchange_is_checked_at_start(empty: pytest.MonkeyPatch) -> None:
     empty.setenv("TRADEFLOW_OKX_WS_URL", "https://127.0.0.1")
     with pytest.raises(SettingsError, match=r"^TRADEFLOW_OKX_WS_URL='https://.+': must begin with ws://"):
@@ -68,11 +122,20 @@ def test_the_endpoint_of_any_exchange_is_checked_at_start(empty: pytest.MonkeyPa
 
 def test_empty_is_as_good_as_unset(empty: pytest.MonkeyPatch) -> None:
     names = ("TRADEFLOW_CACHE_DIR", "TRADEFLOW_MAVEN_URL", "TRADEFLOW_PARTITION_MAPS", "TRADEFLOW_OKX_WS_URL")
-    for name in names:
+    for name in (*names, *SECURITY_VARIABLES, "TRADEFLOW_TOKEN"):
         empty.setenv(name, "")
     settings = load_settings()
     assert (settings.cache_dir, settings.maven_url, settings.partition_maps) == (None, None, None)
     assert settings.endpoint("okx", "ws") is None
+    assert settings.token is None  # nobody has the empty one
+    assert client_options(settings) == {
+        "bootstrap_servers": "localhost:9092",
+        "security_protocol": "PLAINTEXT",
+    }
+
+
+def test_nobody_but_this_machine_is_served_unless_told_otherwise(empty: pytest.MonkeyPatch) -> None:
+    assert is_loopback(load_settings().web_host)
 
 
 def test_what_is_named_twice_counts_once(empty: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from tradeflow.demo.child import Child
 from tradeflow.kafka import DataDirUnusable, Kafka
+from tradeflow.kafka_settings import SECURITY_VARIABLES
 from tradeflow.ports import PortTakenError, check_listen, free_port
 from tradeflow.settings import Settings
 
@@ -76,6 +77,7 @@ class Stack:
                 progress=self._progress,
             ).start()
             self.brokers = self._kafka.bootstrap
+            self.env |= dict.fromkeys(SECURITY_VARIABLES, "")  # they are for another one
         if self.simulate:
             self._progress("Starting the exchange simulators")
             self._start_simulator()

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from faust.web import Request, Response, View
 
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,7 +38,7 @@ def problem(view: View, error: Problem) -> Response:
 
 
 def pass_on(view: View, passed: Passed) -> Response:
-    headers = {"Retry-After": "1"} if passed.status == 503 else None
+    headers = HEADERS.get(passed.status)
     return view.bytes(passed.body, content_type=passed.content_type, status=passed.status, headers=headers)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import msgspec
-from faust.web import Request, Response, View
+from faust.web import Request
 from yarl import URL
 
 from tables.order_books import OrderBook
@@ -19,7 +17,8 @@ from tradeflow.messages import TopOfBook
 from tradeflow.stats import stats
 from tradeflow.symbols import SymbolError, canonical_symbol
 from tradeflow.web import freshness
-from tradeflow.web.answers import Passed, Problem, answer, integer, pass_on, problem
+from tradeflow.web.answers import Passed, Problem, integer
+from tradeflow.web.pages import page
 from tradeflow.wiring import (
     app,
     books,
@@ -38,36 +37,23 @@ MAX_DEPTH = 100_000
 FORWARDED = "X-Tradeflow-Forwarded"
 PEER_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
-Handler = Callable[..., Awaitable[Any]]
 
-
-def page(path: str) -> Callable[[Handler], Handler]:
-    """Register a view; its function returns what is to be encoded, a Response, or raises Problem."""
-
-    def decorate(function: Handler) -> Handler:
-        @functools.wraps(function)
-        async def view(self: View, request: Request, **params: str) -> Response:
-            try:
-                result = await function(request, **params)
-            except Problem as error:
-                return problem(self, error)
-            if isinstance(result, Passed):
-                return pass_on(self, result)
-            return answer(self, result)
-
-        app.page(path, name=f"{__name__}.{function.__name__}")(view)
-        return function
-
-    return decorate
-
-
-def _symbol(text: str) -> str:
+def known_symbol(text: str) -> str:
     try:
         symbol = canonical_symbol(text)
     except SymbolError as error:
         raise Problem(404, "unknown symbol", str(error), known=sorted({s for _, s in books})) from None
     if symbol not in {s for _, s in books}:
         raise Problem(404, "unknown symbol", f"{symbol} is not served", known=sorted({s for _, s in books}))
+    return symbol
+
+
+def known_book(exchange: str, text: str) -> str:
+    """The canonical symbol of a served book; Problem 404 for any other."""
+    symbol = known_symbol(text)
+    if (exchange, symbol) not in books:
+        known = [f"{e}/{s}" for e, s in books]
+        raise Problem(404, "unknown book", f"{exchange} has no {symbol} here", known=known)
     return symbol
 
 
@@ -86,10 +72,7 @@ def recovered() -> bool:
 @page("/books/{exchange}/{symbol}")
 async def book(request: Request, exchange: str, symbol: str) -> Any:
     """One book with its levels and provenance: `?depth=` levels a side."""
-    symbol = _symbol(symbol)
-    if (exchange, symbol) not in books:
-        known = [f"{e}/{s}" for e, s in books]
-        raise Problem(404, "unknown book", f"{exchange} has no {symbol} here", known=known)
+    symbol = known_book(exchange, symbol)
     depth = integer(request, "depth", config.order_book_depth, MAX_DEPTH)
     if config.role == "feeds":
         raise Problem(
@@ -194,7 +177,7 @@ async def all_books(request: Request) -> Any:
 @page("/top-of-book/{symbol}")
 async def top_of_book(request: Request, symbol: str) -> Any:
     """The best bid and ask of a symbol on all its exchanges."""
-    symbol = _symbol(symbol)
+    symbol = known_symbol(symbol)
     tail_age = tail.age()
     tops = [_with_age(top, tail_age) for top in tail.tops() if top.symbol == symbol]
     return {"symbol": symbol, "exchanges": tops}
@@ -203,7 +186,7 @@ async def top_of_book(request: Request, symbol: str) -> Any:
 @page("/trades/{symbol}")
 async def trades(request: Request, symbol: str) -> Any:
     """The last trades of a symbol on all its exchanges, newest first: `?limit=`."""
-    symbol = _symbol(symbol)
+    symbol = known_symbol(symbol)
     return {"symbol": symbol, "trades": tail.trades(symbol, integer(request, "limit", 100, 1000))}
 
 

@@ -1,0 +1,97 @@
+"""The web server on a socket: what it tells of itself, how much it takes, how long it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import faust
+import pytest
+from faust.web import View
+
+from tradeflow.ports import free_port
+from tradeflow.web import server as module
+from tradeflow.web.server import READ_TIMEOUT, Server
+
+
+class Large(View):
+    async def get(self, request):
+        return self.bytes(bytes(30_000_000), content_type="application/octet-stream")
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.3)
+    app = faust.App("web", web_bind="127.0.0.1", web_port=free_port())
+    server = Server(app)
+    server.route("/large", Large(app, server))
+    await server.start_server()
+    yield server
+    await server.stop_server()
+
+
+def url(server: Server, path: str) -> str:
+    return f"http://127.0.0.1:{server.app.conf.web_port}{path}"
+
+
+async def test_headers_of_every_answer(server: Server) -> None:
+    async with aiohttp.ClientSession() as session:
+        for path, status in (("/large", 200), ("/nothing", 404)):
+            async with session.get(url(server, path)) as response:
+                assert response.status == status
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+                assert response.headers["Cache-Control"] == "no-store"
+                assert response.headers["Server"] == "tradeflow"
+
+
+async def test_an_answer_to_what_is_no_http_tells_no_version(server: Server) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.app.conf.web_port)
+    writer.write(b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.0 400") or answer.startswith(b"HTTP/1.1 400")
+    assert b"Server: tradeflow\r\n" in answer
+    assert b"Python" not in answer
+    assert b"aiohttp" not in answer
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /large HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_request_that_does_not_come_is_not_waited_for(server: Server, begun: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.app.conf.web_port)
+    writer.write(begun)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_who_does_not_read_is_cut_off(server: Server) -> None:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", server.app.conf.web_port))
+    await loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    def waiting() -> list[asyncio.Transport]:
+        connections = server._runner.server.connections
+        return [c.transport for c in connections if c.transport and c.transport.get_write_buffer_size()]
+
+    async with asyncio.timeout(5):
+        while not (transports := waiting()):
+            await asyncio.sleep(0.01)
+    (slow,) = transports
+    server.check_clients(transports, 100.0)
+    size = slow.get_write_buffer_size()
+    async with asyncio.timeout(5):  # it reads a little, and has another READ_TIMEOUT
+        while slow.get_write_buffer_size() == size:
+            await loop.sock_recv(client, 100_000)
+    server.check_clients(transports, 100.0 + READ_TIMEOUT)
+    server.check_clients(transports, 100.0 + 1.9 * READ_TIMEOUT)
+    assert not slow.is_closing()
+    server.check_clients(transports, 100.0 + 2 * READ_TIMEOUT)
+    assert slow.is_closing()
+    client.close()
+    async with asyncio.timeout(5):
+        while server._runner.server.connections:
+            await asyncio.sleep(0.01)

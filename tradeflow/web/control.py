@@ -1,0 +1,34 @@
+"""The views that change something; each needs the token."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from faust.web import Request
+
+from tradeflow.messages import ResyncRequest
+from tradeflow.web.answers import Problem
+from tradeflow.web.pages import changes_state
+from tradeflow.web.views import known_book
+from tradeflow.wiring import ask_for_resync, tail
+
+
+@changes_state("/books/{exchange}/{symbol}/resync")
+async def resync(request: Request, exchange: str, symbol: str) -> Any:
+    """Ask the book's feed, wherever it runs, for a new subscription of it."""
+    symbol = known_book(exchange, symbol)
+    top = tail.top(exchange, symbol)
+    if top is None:
+        raise Problem(503, "not published yet", f"nobody has published {exchange}/{symbol} yet; see /feeds")
+    asked = ResyncRequest(
+        feed=0,  # filled in on the way
+        exchange=exchange,
+        symbol=symbol,
+        epoch=top.epoch,
+        sequence=top.sequence,
+        reason="an operator asked for it",
+        time=time.time_ns(),
+    )
+    ask_for_resync(asked)
+    return {"exchange": exchange, "symbol": symbol, "epoch": top.epoch, "asked": "a new subscription"}
