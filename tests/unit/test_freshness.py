@@ -24,9 +24,17 @@ NOW = 1_700_000_000 * SECOND
 )
 def test_a_book_is_live_while_its_log_arrives(behind: int, state: str, expected: str) -> None:
     reason = "" if state == "live" else "gap"
-    quality = freshness.of_book(state, reason, NOW - behind, NOW, 5 * SECOND)
+    quality = freshness.of_book(state, reason, NOW - behind, NOW - behind, NOW, 5 * SECOND)
     assert quality.state == expected
     assert quality.reason == reason if expected == state else "5.0 s behind" in quality.reason
+
+
+def test_a_book_is_silent_by_the_workers_clock_though_its_log_is_late() -> None:
+    """What the log says of now is up to its own delay old: the two must not add up."""
+    late = NOW - 4 * SECOND
+    assert freshness.of_book("live", "", late - SECOND, late, NOW, 5 * SECOND).state == "live"
+    quality = freshness.of_book("live", "", late - SECOND - 1, late, NOW, 5 * SECOND)
+    assert quality == ("stale", "silent for 5.0 s")
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,16 @@ class Quality(NamedTuple):
     reason: str
 
 
-def of_book(state: str, reason: str, event_time: int, now: int, silence_ns: int) -> Quality:
-    """Of a book in memory: the clock record that its owner writes each second must have come back by now.
+def of_book(state: str, reason: str, heard: int, event_time: int, now: int, silence_ns: int) -> Quality:
+    """Of a book in memory: its last sign of life must be recent by this worker's clock as well.
 
+    The log says that a book is silent at the earliest with the next record, which may be late itself.
     Times in nanoseconds; `silence_ns` is what a book may be silent."""
-    behind = now - event_time
-    if state != "live" or behind <= silence_ns:
+    if state != "live" or now - heard <= silence_ns:
         return Quality(state, reason)
+    behind = now - event_time
+    if behind <= silence_ns:
+        return Quality("stale", f"silent for {(now - heard) / 1e9:.1f} s")
     return Quality(
         "stale", f"this worker is {behind / 1e9:.1f} s behind: it was frozen, is overloaded, or Kafka is away"
     )

@@ -96,7 +96,12 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
 def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) -> dict[str, Any]:
     bids, asks = order_book.book.top(depth)
     state, reason = freshness.of_book(
-        order_book.state, order_book.reason, event_time, time.time_ns(), order_book.silence_ns
+        order_book.state,
+        order_book.reason,
+        order_book.heard,
+        event_time,
+        time.time_ns(),
+        order_book.silence_ns,
     )
     return {
         "exchange": order_book.exchange,
