@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 from tradeflow import Strategy, buy, sell, timer
 from tradeflow.strategies import Actions
@@ -26,7 +27,7 @@ class Chatty(Strategy):
 
     def on_trade(self, trade: Any, ctx: Any) -> Actions:
         state = ctx.state
-        state.seen = (state.seen * 37 + int(trade.trade_id)) % 1_000_003
+        state.seen = (state.seen * 37 + crc32(trade.trade_id.encode())) % 1_000_003
         book = ctx.books[trade.exchange]
         if book.state == "live":
             yield sell(book, book.ask.price, Decimal("0.02"), tag=f"trade {state.seen}")

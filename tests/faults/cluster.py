@@ -69,6 +69,10 @@ class Cluster:
         """Every record of a topic by partition, in order."""
         return asyncio.run(_read(self.brokers, topic))
 
+    def committed(self, topic: str, group: str = "tradeflow") -> dict[int, int]:
+        """The offset that a group of workers goes on from, by partition; role all's group is the app id."""
+        return asyncio.run(_committed(self.brokers, group, topic))
+
 
 class Worker:
     """One worker process and its web views."""
@@ -137,6 +141,14 @@ async def _read(brokers: str, topic: str) -> dict[int, list[Any]]:
             for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=10_000)).items():
                 found[tp.partition] += records
         return found
+
+
+async def _committed(brokers: str, group: str, topic: str) -> dict[int, int]:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=brokers, group_id=group, enable_auto_commit=False
+    ) as consumer:
+        numbers = await consumer._client._wait_on_metadata(topic)
+        return {n: await consumer.committed(TopicPartition(topic, n)) or 0 for n in numbers}
 
 
 async def _lag(brokers: str, group: str, names: list[str]) -> int:

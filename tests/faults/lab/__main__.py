@@ -1,0 +1,85 @@
+"""`make faults`: the whole table, on the whole system; prints and writes the figures, status 1 if a limit broke."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.lab import report
+from tests.faults.lab.oracle import Oracle
+from tests.faults.lab.orders import Orders, check_orders
+from tests.faults.lab.system import LEVELS, QUIET, RATE, System
+from tests.faults.lab.table import faults, last_faults
+from tests.faults.lab.trial import Laboratory
+
+DOCS = Path(__file__).parents[3] / "docs" / "faults.md"
+MARK = "<!-- figures of `make faults` -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the times that each fault is injected")
+    parser.add_argument("--only", default="", help="faults whose name has this text")
+    parser.add_argument("--seed", type=int, default=1, help="of what is drawn at random")
+    parser.add_argument("--write", action="store_true", help="put the figures into docs/faults.md")
+    options = parser.parse_args()
+    directory = Path(tempfile.mkdtemp(prefix="tradeflow-faults-"))
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {text}", flush=True)
+
+    try:
+        problems, figures = run(directory, options, say)
+    except BaseException:
+        print(f"The logs are in {directory}", file=sys.stderr)
+        raise
+    print(f"\n{figures}\n")
+    for problem in problems:
+        print(problem)
+    if problems:
+        print(f"The logs are in {directory}")
+    else:
+        shutil.rmtree(directory)
+    if options.write:
+        head, mark, _ = DOCS.read_text().partition(MARK)
+        DOCS.write_text(f"{head}{mark}\n\n{figures}\n")
+    return 1 if problems else 0
+
+
+def run(directory: Path, options: argparse.Namespace, say: report.Say) -> tuple[list[str], str]:
+    """What broke a limit, and the figures."""
+    with System(directory, options.seed) as system:
+        say(f"{len(system.places)} books of {LEVELS} levels a side, {RATE} updates a second, 2 workers")
+        with Oracle(system.truth_url, system.places, system.urls, old_after=QUIET) as oracle:
+            laboratory = Laboratory(system, oracle, say)
+            laboratory.wait_live()
+            laboratory.run([fault for fault in faults() if options.only in fault.name], options.share)
+            say("checking the orders")
+            orders = settle_orders(system)
+            system.revive()
+            laboratory.run([fault for fault in last_faults() if options.only in fault.name], options.share)
+    problems = [problem for line in laboratory.lines for problem in line.problems]
+    problems += [f"first {kind}: {detail}" for kind, detail in oracle.first.items()]
+    if not orders.good:
+        problems.append(f"orders: {orders}")
+    figures = f"{report.table(laboratory.lines)}\n\n{report.summary(oracle, orders)}"
+    return problems, figures
+
+
+def settle_orders(system: System) -> Orders:
+    """Both workers end in order, and what they have sent is held to the log."""
+    for worker in system.workers.values():
+        worker.signal(signal.SIGTERM)
+    for worker in system.workers.values():
+        worker.child.wait()
+    return check_orders(system.cluster)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

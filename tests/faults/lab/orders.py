@@ -1,0 +1,73 @@
+"""Orders after all faults: what the log of events leads to, against what was sent."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import NamedTuple
+
+import msgspec
+
+from tests.faults.cluster import Cluster
+from tests.faults.lab.system import SILENCE, STRATEGIES
+from tradeflow import topics
+from tradeflow.market import Market
+from tradeflow.messages import MarketEvent, Order
+from tradeflow.settings import load_settings
+from tradeflow.strategies import load_strategies
+
+
+class Orders(NamedTuple):
+    """Of the topic `orders`.  `lost`: the log leads to them, and nobody sent them; `unfounded`: the reverse."""
+
+    sent: int
+    lost: int
+    unfounded: int
+    conflicting: int
+    """Ids with more than one content."""
+    wrong: int
+    """Ids whose content is not what the log leads to."""
+
+    @property
+    def good(self) -> bool:
+        return bool(self.sent) and not any(self[1:])
+
+
+def check_orders(cluster: Cluster) -> Orders:
+    """Apply the log of `market-events` once, in one piece, with the same pure code.
+
+    The workers must have ended in order: then all that is in the log below their last commit is applied."""
+    expected: dict[str, Order] = {}
+    decode = msgspec.json.Decoder(MarketEvent).decode
+    served = cluster.maps.books(list(cluster.maps.exchanges))
+    strategies = load_strategies(list(STRATEGIES), cluster.maps)
+    max_jump = load_settings().max_jump_pct / 100
+    ends = cluster.committed(topics.MARKET_EVENTS)
+    late: set[str] = set()
+    for partition, records in cluster.read(topics.MARKET_EVENTS).items():
+        books = [place for place in served if cluster.maps.symbols[place[1]] == partition]
+        one = Market(partition, books, strategies, silence_ns=int(SILENCE * 1e9), max_jump=max_jump)
+        for record in records:
+            one.apply(decode(record.value), record.offset)
+            for output in one.take_outputs():
+                if output.topic == topics.ORDERS:
+                    order = msgspec.json.decode(output.value, type=Order)
+                    expected[order.order_id] = order
+                    if record.offset >= ends[partition]:
+                        late.add(order.order_id)  # nobody has had to apply it yet
+    sent: dict[str, set[bytes]] = defaultdict(set)
+    for record in itertools.chain(*cluster.read(topics.ORDERS).values()):
+        sent[msgspec.json.decode(record.value, type=Order).order_id].add(record.value)
+    decoded = {
+        order_id: [msgspec.json.decode(value, type=Order) for value in values]
+        for order_id, values in sent.items()
+    }
+    return Orders(
+        sent=len(sent),
+        lost=len(expected.keys() - late - sent.keys()),
+        unfounded=len(sent.keys() - expected.keys()),
+        conflicting=sum(len(values) > 1 for values in sent.values()),
+        wrong=sum(
+            expected[order_id] not in orders for order_id, orders in decoded.items() if order_id in expected
+        ),
+    )

@@ -1,0 +1,123 @@
+"""Faults of workers, of the broker, and of what they keep on disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+
+from tests.faults.cluster import SESSION_TIMEOUT
+from tests.faults.lab.fault import QUIET, Fault, Span, lasting
+from tests.faults.lab.samples import Place
+from tests.faults.lab.system import System
+
+
+class WorkerFault(Fault):
+    """Hits what one worker, drawn at random, owns and feeds."""
+
+    flag_limit = QUIET  # a dead feed can't say that it is; the books' owner notices the silence
+    live_limit = SESSION_TIMEOUT + 5
+    worker = ""
+
+    def places(self, system: System) -> set[Place]:
+        self.worker = system.any_worker()
+        return system.works_of(self.worker)
+
+
+class Killed(WorkerFault):
+    name = "worker: kill -9"
+    times = 20
+
+    def inject(self, system: System) -> Span:
+        time.sleep(system.random.uniform(0, 1))  # anywhere between two checkpoints
+        with lasting() as watch:
+            system.workers[self.worker].kill()
+        return Span(watch.begun, watch.begun)
+
+
+class Terminated(WorkerFault):
+    name = "worker: SIGTERM"
+    times = 3
+
+    def inject(self, system: System) -> Span:
+        worker = system.workers[self.worker]
+        with lasting() as watch:
+            worker.signal(signal.SIGTERM)
+            worker.child.wait()
+        return watch.span
+
+
+class Frozen(WorkerFault):
+    """Its partitions move while it sleeps; what it says in its first second awake counts like all else."""
+
+    name = "worker: SIGSTOP beyond the session timeout, SIGCONT"
+    times = 3
+
+    def inject(self, system: System) -> Span:
+        with lasting() as watch:
+            system.freeze(system.workers[self.worker].child.pid, SESSION_TIMEOUT + 2)
+        return watch.span
+
+
+class LostDirectory(WorkerFault):
+    """kill -9, and its local state is gone when it starts again."""
+
+    name = "worker: kill -9, local state deleted"
+    times = 2
+
+    def inject(self, system: System) -> Span:
+        with lasting() as watch:
+            system.workers[self.worker].kill()
+            shutil.rmtree(system.directory / self.worker)
+        return Span(watch.begun, watch.begun)
+
+
+class BrokerFault(Fault):
+    flag_limit = QUIET
+    live_limit = 15.0
+
+    def places(self, system: System) -> set[Place]:
+        return set(system.places)
+
+
+class BrokerKilled(BrokerFault):
+    name = "broker: kill -9, started again on its data"
+    times = 3
+
+    def inject(self, system: System) -> Span:
+        with lasting() as watch:
+            system.cluster.kafka.kill()
+            time.sleep(QUIET)
+            system.cluster.kafka.start()
+        return watch.span
+
+
+class BrokerFrozen(BrokerFault):
+    name = "broker: frozen for 8 s"
+    times = 3
+
+    def inject(self, system: System) -> Span:
+        with lasting() as watch:
+            system.freeze(system.cluster.kafka.pid, 8)
+        return watch.span
+
+
+class BrokerWiped(BrokerFault):
+    """All is stopped; an empty Kafka comes to the same address; the workers keep their local states."""
+
+    name = "broker: wiped under kept local states"
+    live_limit = 30.0  # with the start of both workers
+
+    def inject(self, system: System) -> Span:
+        with lasting() as watch:
+            for worker in system.workers.values():
+                os.kill(worker.child.pid, signal.SIGTERM)
+            for worker in system.workers.values():
+                worker.child.wait()
+            kafka = system.cluster.kafka
+            kafka.kill()
+            shutil.rmtree(kafka.data_dir / "logs")
+            kafka.start()
+        system.revive()
+        return watch.span
