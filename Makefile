@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 SECONDS :=
 ARGS :=
 
-.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format docs bench soak lock lock-kafka bench-lock clean
+.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs bench soak lock lock-kafka bench-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ ruff: $(INSTALLED) ## Check style only
 format: $(INSTALLED) ## Format, and repair what can be repaired by itself
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
+
+audit: ## Look the locked packages up among known vulnerabilities (needs pip-audit and a network)
+	@pip_audit=$$(PATH="$(BIN):$$PATH" command -v pip-audit) || { echo "make audit needs pip-audit: pipx install pip-audit"; exit 1; }; \
+	exec "$$pip_audit" --strict --disable-pip --require-hashes -r requirements.lock -r requirements-build.lock
 
 docs: $(INSTALLED) ## Write docs/reference and .env.example anew, from the code
 	@exec $(BIN)/python -m scripts.reference
