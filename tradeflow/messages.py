@@ -233,6 +233,8 @@ class ResyncRequest(Record, frozen=True, kw_only=True, tag="resync"):
     exchange: str
     symbol: str
     epoch: int
+    sequence: int = -1
+    """Of the last record that is in the book that asks."""
     reason: str
     time: int
 

@@ -103,8 +103,15 @@ class Records:
         self.events: list[tuple[str, str, dict[str, Any]]] = []
         self.books: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self.last_alive = 0
+        self.gaps: dict[str, str] = {}
+        """Books that wait for a snapshot, and why."""
+        self.resync: Callable[[str], bool] = bool
+        """Called for each gap at once, as a supervisor does at first."""
 
     def book(self, symbol: str, **fields: Any) -> None:
+        if symbol in self.gaps and not fields["snapshot"]:
+            return
+        self.gaps.pop(symbol, None)
         fields = {"exchange_sequence": None, "checksum": None, "depth": None, **fields}
         self.events.append(("book", symbol, fields))
         if fields["snapshot"]:
@@ -126,6 +133,11 @@ class Records:
 
     def alive(self, receipt_time: int) -> None:
         self.last_alive = receipt_time
+
+    def gap(self, symbol: str, reason: str) -> None:
+        self.events.append(("gap", symbol, {"reason": reason}))
+        self.gaps[symbol] = reason
+        self.resync(symbol)
 
     def unavailable(self, symbol: str, reason: str) -> None:
         self.events.append(("unavailable", symbol, {"reason": reason}))

@@ -78,9 +78,9 @@ async def exchange():
 @pytest.fixture
 async def records(exchange):
     sink = Records()
-    task = asyncio.create_task(
-        make_source("binance", ["BTC-USDT", "ETH-USDT"], exchange.settings()).run(sink)
-    )
+    source = make_source("binance", ["BTC-USDT", "ETH-USDT"], exchange.settings())
+    sink.resync = source.resync
+    task = asyncio.create_task(source.run(sink))
     await until(lambda: len(sink.of("book")) == 2 or task.done())
     yield sink
     task.cancel()
@@ -139,20 +139,82 @@ async def test_a_gap_becomes_a_new_snapshot_of_that_book_alone(exchange, records
     exchange.depth["BTCUSDT"] = {"lastUpdateId": 110, "bids": [["101", "1"]], "asks": [["102", "1"]]}
     await exchange.update("BTCUSDT", 105, 111, [["101.5", "3"]])
     await until(lambda: len(records.of("book", "BTC-USDT")) == 3)
+    assert records.of("gap") == [{"reason": "updates 101 to 104 are missing"}]
     _, snapshot, delta = records.of("book", "BTC-USDT")
     assert snapshot["snapshot"] and snapshot["exchange_sequence"] == 110
     assert delta["bids"] == [("101.5", "3")] and delta["exchange_sequence"] == 111
     assert len(records.of("book", "ETH-USDT")) == 1
 
 
+async def test_while_a_snapshot_is_awaited_the_other_books_go_on(exchange, records):
+    """Its updates are kept and continue it, those that it contains are skipped, a further gap counts again."""
+    answer = asyncio.Event()
+    depth = exchange.rest["/api/v3/depth"]
+
+    async def slow(request: web.Request) -> web.Response:
+        await answer.wait()
+        return await depth(request)
+
+    exchange.rest["/api/v3/depth"] = slow
+    await exchange.update("BTCUSDT", 105, 111, [["101.5", "3"]])
+    await until(lambda: exchange.requests[-1].startswith("/api/v3/depth?symbol=BTCUSDT"))
+    await exchange.update("BTCUSDT", 112, 113, [["101.5", "4"]])
+    await exchange.update("ETHUSDT", 8, 8, [["10.00", "2"]])
+    await until(lambda: len(records.of("book", "ETH-USDT")) == 2)
+    await exchange.update("BTCUSDT", 114, 114, [["101.5", "5"]])
+    await exchange.update("BTCUSDT", 116, 116, [["101.5", "6"]])
+    assert len(records.of("book", "BTC-USDT")) == 1
+    exchange.depth["BTCUSDT"] = {"lastUpdateId": 112, "bids": [["101", "1"]], "asks": [["102", "1"]]}
+    answer.set()
+    await until(lambda: len(records.of("gap")) == 2)
+    assert [r["exchange_sequence"] for r in records.of("book", "BTC-USDT")] == [100, 112, 113, 114]
+    assert records.of("gap")[1] == {"reason": "updates 115 to 115 are missing"}
+    exchange.depth["BTCUSDT"]["lastUpdateId"] = 115
+    await until(lambda: len(records.of("book", "BTC-USDT")) == 6)
+    assert [r["exchange_sequence"] for r in records.of("book", "BTC-USDT")][-2:] == [115, 116]
+    assert records.books["BTC-USDT"][0] == {"101": "1", "101.5": "6"}
+
+
+async def test_a_book_waits_for_a_rest_that_fails_and_the_others_stay(exchange, records):
+    answers = [429, 500, 200]
+    depth = exchange.rest["/api/v3/depth"]
+
+    async def failing(request: web.Request) -> web.Response:
+        if (status := answers.pop(0)) == 200:
+            return await depth(request)
+        return web.Response(status=status, headers={"Retry-After": "1"})
+
+    exchange.rest["/api/v3/depth"] = failing
+    exchange.depth["BTCUSDT"]["lastUpdateId"] = 110
+    await exchange.update("BTCUSDT", 105, 111, [["101.5", "3"]])
+    await until(lambda: answers == [500, 200])
+    await asyncio.sleep(0.5)
+    assert answers == [500, 200], "the exchange asked for a second without requests"
+    await exchange.update("ETHUSDT", 8, 8, [["10.00", "2"]])
+    await until(lambda: len(records.of("book", "ETH-USDT")) == 2)
+    await until(lambda: len(records.of("book", "BTC-USDT")) == 3)
+    assert [r["exchange_sequence"] for r in records.of("book", "BTC-USDT")] == [100, 110, 111]
+
+
+async def test_a_resync_without_any_update_takes_no_older_snapshot(exchange, records):
+    exchange.depth["BTCUSDT"]["lastUpdateId"] = 99
+    records.gap("BTC-USDT", "crossed: bid 2 is not below ask 1")
+    await until(lambda: sum("BTCUSDT" in path for path in exchange.requests) == 3)
+    assert len(records.of("book", "BTC-USDT")) == 1
+    exchange.depth["BTCUSDT"]["lastUpdateId"] = 100
+    await until(lambda: len(records.of("book", "BTC-USDT")) == 2)
+
+
 async def test_a_gap_that_snapshots_cannot_close_ends_the_connection(exchange):
     sink = Records()
-    task = asyncio.create_task(make_source("binance", ["BTC-USDT"], exchange.settings()).run(sink))
+    source = make_source("binance", ["BTC-USDT"], exchange.settings())
+    sink.resync = source.resync
+    task = asyncio.create_task(source.run(sink))
     await until(lambda: sink.of("book"))
     await exchange.update("BTCUSDT", 105, 111)
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(task, 5)
-    assert "5 snapshots were older than update 105" in repr(caught.value.exceptions)
+    assert "5 snapshots were older than update 104" in repr(caught.value.exceptions)
 
 
 async def test_a_price_that_leaves_what_the_snapshot_knew_takes_a_new_one(exchange):

@@ -55,7 +55,9 @@ async def exchange():
 async def running(exchange: FeedServer) -> AsyncIterator[Records]:
     records = Records()
     settings = Settings(bitmex_rest_url=exchange.http, bitmex_ws_url=f"{exchange.ws}/realtime")
-    task = asyncio.create_task(make_source("bitmex", ["BTC-USD-PERP"], settings).run(records))
+    source = make_source("bitmex", ["BTC-USD-PERP"], settings)
+    records.resync = source.resync
+    task = asyncio.create_task(source.run(records))
     await until(lambda: exchange.received or task.done())
     await exchange.send(PARTIAL)
     await until(lambda: records.of("book"))
@@ -91,11 +93,49 @@ async def test_a_second_partial_replaces_the_book(exchange, feed):
     assert feed.of("book")[1]["snapshot"] and feed.books["BTC-USD-PERP"] == ({"29000": "1"}, {})
 
 
+UNSUBSCRIBED = {
+    "success": True,
+    "unsubscribe": "orderBookL2:XBTUSD",
+    "request": {"op": "unsubscribe", "args": ["orderBookL2:XBTUSD"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("action", "row", "reason"),
+    [
+        ("update", level(7, "Buy", size=5), "update of level 7, which is unknown"),
+        ("delete", level(1, "Buy"), "delete of level 1, which is unknown"),
+        ("insert", level(2, "Buy", size=5, price=30000), "insert of level 2, which is known"),
+    ],
+)
+async def test_an_update_that_contradicts_the_levels_makes_a_new_subscription(
+    exchange, feed, action, row, reason
+):
+    """Of that book alone; what is still on its way from the old one may not get onto the new partial."""
+    await exchange.send(table(action, row))
+    await until(lambda: len(exchange.received) == 2)
+    assert feed.of("gap", "BTC-USD-PERP") == [{"reason": reason}] and len(feed.of("book")) == 1
+    assert exchange.received[1] == {"op": "unsubscribe", "args": ["orderBookL2:XBTUSD"]}
+    await exchange.send(table("update", level(1, "Sell", size=150)))
+    await exchange.send(UNSUBSCRIBED)
+    await until(lambda: len(exchange.received) == 3)
+    assert exchange.received[2] == {"op": "subscribe", "args": ["orderBookL2:XBTUSD"]}
+    await exchange.send(table("update", level(1, "Sell", size=151)))
+    await exchange.send(PARTIAL)
+    await exchange.send(table("update", level(1, "Sell", size=152)))
+    await until(lambda: len(feed.of("book")) == 3)
+    assert [record["snapshot"] for record in feed.of("book")] == [True, True, False]
+    assert feed.books["BTC-USD-PERP"] == ({"30000": "200"}, {"30000.5": "152"})
+    assert len(feed.of("gap")) == 1
+
+
 async def test_books_are_taken_anew_from_time_to_time(exchange, monkeypatch):
     monkeypatch.setattr(BitmexFeed, "refresh_seconds", 0.3)
     async with running(exchange):
         await asyncio.sleep(0.35)
         await exchange.send(table("update", level(1, "Sell", size=150)))
+        await until(lambda: len(exchange.received) == 2)
+        await exchange.send(UNSUBSCRIBED)
         await until(lambda: len(exchange.received) == 3)
         assert exchange.received[1:] == [
             {"op": "unsubscribe", "args": ["orderBookL2:XBTUSD"]},

@@ -61,7 +61,9 @@ async def exchange():
 async def feed(exchange):
     records = Records()
     settings = Settings(coinbase_rest_url=exchange.http, coinbase_ws_url=exchange.ws)
-    task = asyncio.create_task(make_source("coinbase", ["BTC-USD"], settings).run(records))
+    source = make_source("coinbase", ["BTC-USD"], settings)
+    records.resync = source.resync
+    task = asyncio.create_task(source.run(records))
     await until(lambda: len(exchange.received) == 3 or task.done())
     yield records, task
     task.cancel()
@@ -120,6 +122,30 @@ async def test_a_hole_in_the_sequence_of_any_channel_ends_the_connection(exchang
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(task, 2)
     assert "sequence_num 3 follows 1" in repr(caught.value)
+
+
+async def test_a_resync_subscribes_that_product_anew(exchange, feed):
+    """A missing frame concerns the connection; one book is taken anew when its reader has lost a record."""
+    records, task = feed
+    snapshot = (("bid", "65083.60", "1"), ("offer", "65083.70", "1"))
+    await exchange.book("snapshot", *snapshot)
+    await until(lambda: records.of("book"))
+    records.gap("BTC-USD", "gap: have 5, got 7 of epoch 1")
+    await until(lambda: len(exchange.received) == 4)
+    request = {"type": "unsubscribe", "channel": "level2", "product_ids": ["BTC-USD"]}
+    assert exchange.received[3] == request
+    await exchange.book("update", ("bid", "65083.60", "9"))
+    await exchange.emit("subscriptions", {"subscriptions": {"level2": ["BTC-USD"], "heartbeats": None}})
+    await exchange.emit("subscriptions", {"subscriptions": {"heartbeats": ["heartbeats"]}})
+    await until(lambda: len(exchange.received) == 5)
+    assert exchange.received[4] == request | {"type": "subscribe"}
+    await exchange.book("update", ("bid", "65083.60", "8"))
+    await exchange.book("snapshot", ("bid", "65083.50", "2"), ("offer", "65083.70", "3"))
+    await exchange.book("update", ("bid", "65083.50", "4"))
+    await until(lambda: len(records.of("book")) == 3)
+    assert [record["snapshot"] for record in records.of("book")] == [True, True, False]
+    assert records.books["BTC-USD"] == ({"65083.50": "4"}, {"65083.70": "3"})
+    assert not task.done()
 
 
 async def test_an_error_frame_is_the_reason(exchange, feed):

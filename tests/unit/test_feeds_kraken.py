@@ -39,6 +39,8 @@ async def answer(socket: web.WebSocketResponse, message: Any) -> None:
         await socket.send_json(
             {"channel": "instrument", "type": "snapshot", "data": {"assets": [], "pairs": PAIRS}}
         )
+    elif message["method"] == "unsubscribe":
+        pass  # the tests say when
     elif params["channel"] == "book":
         await socket.send_json({"method": "subscribe", "success": True, "result": params})
         await socket.send_str(book("snapshot", BIDS, ASKS, checksum(BIDS, ASKS)))
@@ -56,6 +58,7 @@ async def feed(exchange):
     source = make_source(
         "kraken", ["BTC-USDT", "DOGE-USDT"], Settings(kraken_ws_url=exchange.ws, kraken_depth=10)
     )
+    records.resync = source.resync
     task = asyncio.create_task(source.run(records))
     await until(lambda: records.of("book") or task.done())
     yield records, task
@@ -104,13 +107,65 @@ async def test_numbers_that_lost_their_zeros_still_pass_the_checksum(exchange, f
     assert records.of("book")[1]["bids"] == [("45283.4", "2.00000000")]
 
 
-async def test_a_wrong_checksum_ends_the_connection_before_anything_is_published(exchange, feed):
+def unsubscribed(symbol: str = "BTC/USDT") -> dict[str, Any]:
+    result = {"channel": "book", "depth": 10, "symbol": symbol}
+    return {"method": "unsubscribe", "result": result, "success": True}
+
+
+async def test_after_a_wrong_checksum_that_book_alone_is_subscribed_anew(exchange, feed):
+    """Whatever of the old subscription is still on its way may not get onto the new snapshot."""
     records, task = feed
+    await until(lambda: len(exchange.received) == 3)
     await exchange.send(book("update", [("45283.4", "0")], [], 12345))
-    with pytest.raises(ExceptionGroup) as caught:
-        await asyncio.wait_for(task, 2)
-    assert "where kraken says 12345" in repr(caught.value.exceptions)
-    assert len(records.of("book")) == 1
+    await until(lambda: len(exchange.received) == 4)
+    assert exchange.received[3]["method"] == "unsubscribe"
+    assert exchange.received[3]["params"]["symbol"] == ["BTC/USDT"]
+    (gap,) = records.of("gap", "BTC-USDT")
+    assert gap["reason"].endswith("where kraken says 12345")
+    await exchange.send(book("update", [("45283.5", "7.00000000")], [], 1))
+    await exchange.send(unsubscribed())
+    await until(lambda: len(exchange.received) == 5)
+    assert exchange.received[4]["method"] == "subscribe"
+    assert exchange.received[4]["params"]["symbol"] == ["BTC/USDT"]
+    await until(lambda: len(records.of("book")) == 2)
+    assert records.of("book")[1]["snapshot"] and records.books["BTC-USDT"][0] == dict(BIDS)
+    bids = [("45283.5", "0.10000000"), ("45283.4", "2.00000000")]
+    await exchange.send(book("update", [("45283.4", "2")], [], checksum(bids, ASKS)))
+    await until(lambda: len(records.of("book")) == 3)
+    assert records.books["BTC-USDT"][0] == dict(bids)
+    assert len(records.of("gap")) == 1 and not task.done(), "the connection stands"
+
+
+async def test_a_snapshot_with_a_wrong_checksum_is_not_published_but_asked_for_again(exchange, feed):
+    records, _ = feed
+    await until(lambda: len(exchange.received) == 3)
+    await exchange.send(book("snapshot", BIDS[1:], ASKS, 12345))
+    await until(lambda: len(exchange.received) == 4)
+    assert exchange.received[3]["method"] == "unsubscribe" and len(records.of("book")) == 1
+
+
+async def test_a_book_of_the_rotation_that_never_comes_has_a_gap(exchange, monkeypatch):
+    monkeypatch.setattr("tradeflow.feeds.resubscriptions.PATIENCE", 0.3)
+    records = Records()
+    source = make_source("kraken", ["BTC-USDT"], Settings(kraken_ws_url=exchange.ws, kraken_depth=10))
+    source.feed_class.refresh_seconds = 0.2
+    task = asyncio.create_task(source.run(records))
+    await until(lambda: records.of("book"))
+    await asyncio.sleep(0.25)
+    await exchange.send({"channel": "heartbeat"})
+    await until(lambda: len(exchange.received) == 4)
+    bids = [("45283.5", "0.10000000"), ("45283.4", "2.00000000")]
+    await exchange.send(book("update", [("45283.4", "2")], [], checksum(bids, ASKS)))
+    await until(lambda: len(records.of("book")) == 2)  # the old subscription is good to its end
+    await exchange.send(unsubscribed())
+    exchange.on_message = None
+    await asyncio.sleep(0.35)
+    assert not records.of("gap")
+    await exchange.send({"channel": "heartbeat"})
+    (gap,) = await until(lambda: records.of("gap"))
+    assert gap["reason"] == "the book that was to be taken anew didn't come"
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_levels_beyond_the_depth_are_forgotten(exchange, feed):

@@ -7,7 +7,8 @@ import time
 import pytest
 from feed_server import Sent
 
-from tradeflow.feeds.publisher import Publisher
+from tables.order_books import OrderBook
+from tradeflow.feeds.publisher import Gap, Publisher
 from tradeflow.messages import RawBook, RawDown, RawHeartbeat, RawTrade
 
 SECOND = 1_000_000_000
@@ -188,3 +189,76 @@ def test_publishing_a_small_delta_is_cheap():
             book(publisher, bids=deltas)
         best = min(best, (time.perf_counter() - start) / 2000)
     assert best < 20e-6, f"{best * 1e6:.1f} µs a delta"
+
+
+def read(kafka, symbol="BTC-USDT") -> OrderBook:
+    """The book that a reader makes of what was sent."""
+    order_book = OrderBook("binance", symbol)
+    for topic, *_, record in kafka.records:
+        if topic != "binance-orderbook" or record.symbol != symbol:
+            continue
+        if isinstance(record, RawHeartbeat):
+            order_book.heartbeat(record, record.receipt_time)
+        elif record.snapshot:
+            order_book.snapshot(record, record.receipt_time)
+        else:
+            order_book.delta(record, record.receipt_time)
+    return order_book
+
+
+def whole(publisher, symbol="BTC-USDT"):
+    levels = {"bids": [("1", "2")], "asks": [("2", "2")]}
+    publisher.book(symbol, snapshot=True, exchange_time=None, receipt_time=1_000 * SECOND, **levels)
+
+
+def test_a_gap_breaks_that_book_for_every_reader_until_its_next_snapshot(publisher, kafka):
+    whole(publisher)
+    whole(publisher, "ETH-USDT")
+    book(publisher)
+    assert read(kafka).live
+    publisher.gap("BTC-USDT", "checksum 1 where kraken says 2")
+    assert publisher.noted.is_set() and not publisher.failed.is_set()
+    broken = read(kafka)
+    assert (broken.state, broken.reason) == ("broken", "gap: have 1, got 2 of epoch 41")
+    for _ in range(2):
+        book(publisher)  # of the old subscription, late
+        publisher.gap("BTC-USDT", "still")
+    assert read(kafka).state == "broken" and len(kafka.of(RawBook)) == 2
+    assert publisher.gaps == {"BTC-USDT": Gap("still", times=3)} and publisher.gap_count == 1
+    whole(publisher)
+    book(publisher)
+    healed = read(kafka)
+    assert (healed.state, healed.epoch, healed.sequence) == ("live", 41, 4)
+    assert not publisher.gaps
+    assert read(kafka, "ETH-USDT").live and not kafka.of(RawDown, "ETH-USDT"), "the other never knew"
+
+
+def test_the_mark_is_repeated_for_readers_that_missed_it(publisher, kafka, clock):
+    whole(publisher)
+    publisher.gap("BTC-USDT", "checksum")
+    del kafka.records[-1]
+    clock.now += SECOND
+    publisher.alive(clock.now)
+    publisher.heartbeat(SECOND)
+    assert read(kafka).reason == "gap: have 0, got 1 of epoch 41"
+
+
+def test_a_gap_before_the_first_snapshot_needs_no_mark(publisher, kafka):
+    publisher.gap("BTC-USDT", "checksum of the snapshot")
+    assert publisher.gaps and not kafka.records
+    book(publisher)
+    assert not kafka.records, "deltas are dropped all the same"
+    whole(publisher)
+    assert [r.sequence for r in kafka.of(RawBook)] == [0] and not publisher.gaps
+
+
+def test_a_request_that_a_snapshot_has_overtaken_is_void(publisher, clock):
+    assert not publisher.wants("BTC-USDT", -1), "the first snapshot is on its way"
+    whole(publisher)
+    assert publisher.wants("BTC-USDT", 0) and publisher.wants("BTC-USDT", None)
+    publisher.gap("BTC-USDT", "checksum")
+    whole(publisher)
+    assert not publisher.wants("BTC-USDT", 0), "that reader has yet to see the snapshot"
+    assert publisher.wants("BTC-USDT", 2)
+    clock.now += 5 * SECOND
+    assert publisher.wants("BTC-USDT", 0), "the snapshot itself was lost on the way"

@@ -30,6 +30,8 @@ class Scripted(Source):
         self.script = script
         self.started: list[float] = []
         self.running = 0
+        self.asked: list[str] | None = None
+        """Symbols taken anew; None: the exchange can't."""
 
     async def run(self, sink: Sink) -> None:
         self.started.append(time.monotonic())
@@ -39,6 +41,12 @@ class Scripted(Source):
             await self.script(sink, len(self.started))
         finally:
             self.running -= 1
+
+    def resync(self, symbol: str) -> bool:
+        if self.asked is None:
+            return False
+        self.asked.append(symbol)
+        return True
 
 
 def snapshots(sink: Sink) -> None:
@@ -220,7 +228,38 @@ async def test_resync_requests_restart_the_connection_but_not_too_often():
         await until(lambda: trial.supervisor.status()["state"] == "live")
         assert trial.supervisor.request_resync("BTC-USDT", "crossed", epoch=20)
         await until(lambda: trial.claims == 3)
-        assert 0.7 < time.monotonic() - first < 2
+        assert 0.5 <= time.monotonic() - first < 2
+
+
+async def test_a_resync_takes_one_book_anew_on_the_running_connection():
+    trial = Trial(healthy)
+    trial.source.asked = []
+    async with trial:
+        await until(lambda: trial.supervisor.status()["state"] == "live")
+        asked = time.monotonic()
+        assert trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10, sequence=0)
+        assert not trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10, sequence=0)
+        await until(lambda: trial.source.asked == ["BTC-USDT"])
+        assert time.monotonic() - asked < 0.2
+        status = trial.supervisor.status()
+        assert status["resyncing"] == {"BTC-USDT": "hole after 17"} and status["state"] == "live"
+        snapshots(trial.publisher)
+        assert not trial.supervisor.request_resync("BTC-USDT", "late", epoch=10, sequence=0)
+        status = trial.supervisor.status()
+        assert (status["resyncing"], status["resyncs"], status["gaps"]) == ({}, 1, 1)
+        assert trial.claims == 1 and not trial.reasons()
+
+
+async def test_a_book_that_is_not_taken_anew_in_time_restarts_the_connection():
+    trial = Trial(healthy)
+    trial.source.asked, trial.source.resync_patience = [], 0.3
+    async with trial:
+        await until(lambda: trial.supervisor.status()["state"] == "live")
+        trial.publisher.gap("ETH-USDT", "checksum")
+        await until(lambda: trial.claims == 2)
+        assert trial.reasons() == ["no snapshot of ETH-USDT in 0 s after its resync began: checksum"]
+        await until(lambda: trial.supervisor.status()["state"] == "live")
+        assert trial.source.asked == ["ETH-USDT"] and not trial.publisher.gaps
 
 
 async def test_a_foreign_claim_above_ours_is_outbid_whenever_it_is_read():

@@ -66,6 +66,7 @@ def test_a_broken_book_asks_for_a_resync_now_and_then(log):
             exchange="binance",
             symbol="BTC-USDT",
             epoch=1,
+            sequence=0,
             reason="gap: have 0, got 2 of epoch 1",
             time=T + 1,
         )

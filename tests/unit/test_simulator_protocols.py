@@ -154,6 +154,14 @@ async def test_requests_that_an_exchange_refuses():
         params = {"channel": "book", "symbol": ["BTC/USD"], "depth": 11}
         await socket.send_json({"method": "subscribe", "params": params})
         assert (await socket.receive_json())["success"] is False
+        params = {"channel": "book", "symbol": ["BTC/USD"], "depth": 10, "snapshot": False}
+        await socket.send_json({"method": "unsubscribe", "params": params})
+        assert (await socket.receive_json())["error"] == "Subscription Not Found"
+        await socket.send_json({"method": "subscribe", "params": params})
+        assert (await socket.receive_json())["success"] is True
+        await socket.send_json({"method": "subscribe", "params": params})
+        answers = [await socket.receive_json() for _ in range(20)]
+        assert [a["error"] for a in answers if a.get("success") is False] == ["Already subscribed"]
 
         socket = await session.ws_connect(urls["TRADEFLOW_BITMEX_WS_URL"])
         assert "Welcome" in (await socket.receive_json())["info"]
@@ -161,6 +169,8 @@ async def test_requests_that_an_exchange_refuses():
         assert await socket.receive_str() == "pong"
         await socket.send_json({"op": "subscribe", "args": ["orderBookL2:NOPE"]})
         assert (await socket.receive_json())["status"] == 400
+        await socket.send_json({"op": "unsubscribe", "args": ["orderBookL2:XBTUSD"]})
+        assert "You are not subscribed" in (await socket.receive_json())["error"]
 
         socket = await session.ws_connect(urls["TRADEFLOW_COINBASE_WS_URL"])
         await socket.send_json({"type": "subscribe", "channel": "level2", "product_ids": ["NO-PE"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
@@ -96,11 +97,35 @@ def protocol_exchange(client: type) -> str:
     return client.__name__.removesuffix("Client").lower()
 
 
+async def test_a_muted_book_is_not_told_of_and_the_others_are(session):
+    """Nor does it cost numbers of the connection: the client would see those missing."""
+    protocol = CoinbaseClient()
+    async with Simulator(Market(listed(symbols=["BTC-USDT", "ETH-USDT"]), rate=400, depth=40)) as simulator:
+        assert await post(session, simulator, "coinbase/mute/BTC-USDT") == 200
+        socket = await protocol.connect(session, simulator.endpoints, ["BTC-USDT", "ETH-USDT"])
+        for _ in range(100):
+            protocol.feed(await protocol.next_frame(socket))
+        assert set(protocol.books) == {"ETH-USDT"}
+        url = f"{simulator.endpoints['TRADEFLOW_BINANCE_REST_URL']}/api/v3/depth?symbol=BTCUSDT"
+        for fault, status in (("mute", 503), ("unmute", 200)):
+            assert await post(session, simulator, f"binance/{fault}/BTC-USDT") == 200
+            async with session.get(url) as response:
+                assert response.status == status
+        assert await post(session, simulator, "coinbase/unmute/BTC-USDT") == 200
+        request = {"channel": "level2", "product_ids": ["BTC-USDT"]}
+        await socket.send_json({"type": "unsubscribe", **request})
+        await socket.send_json({"type": "subscribe", **request})
+        while "BTC-USDT" not in protocol.books:
+            with contextlib.suppress(KeyError):  # an update of the old subscription, which had no snapshot
+                protocol.feed(await protocol.next_frame(socket))
+
+
 async def test_unknown_controls_say_what_there_is(simulator, session):
     for path, error in (
         ("ftx/drop", "no exchange ftx; there are"),
-        ("binance/explode", "knows drop, refuse, accept, pause, resume and skip/SYMBOL, not explode"),
+        ("binance/explode", "pause, resume, skip/SYMBOL, mute/SYMBOL, unmute/SYMBOL, not explode"),
         ("binance/skip/NO-PE", "binance lists no NO-PE"),
+        ("binance/mute/NO-PE", "binance lists no NO-PE"),
     ):
         async with session.post(f"{simulator.url}/control/{path}") as response:
             assert response.status == 404

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
+from collections import deque
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any
 
 import aiohttp
+from cryptofeed.defines import L2_BOOK
 from cryptofeed.exchanges import Binance
+from cryptofeed.types import OrderBook
+from yapic import json as cryptofeed_json
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
-from tradeflow.feeds.source import FeedError, GapError
+from tradeflow.feeds.source import FeedError, GapError, Sink, describe
 from tradeflow.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -22,6 +28,11 @@ KNOWN_LEVELS = 100
 """A snapshot knows the best 1,000 levels a side.  A new one is taken before the price has moved so far that
 any of the best 100 could be a level that it didn't contain."""
 SNAPSHOT_TRIES = 5
+RETRY_DELAY = 0.1
+LONGEST_RETRY_DELAY = 4.0
+KEPT_UPDATES = 10_000
+"""Of a book that waits for its snapshot, about a quarter of an hour; of more the oldest go, for the snapshot
+that comes in the end is newer."""
 TESTNET_REST = "https://testnet.binance.vision"
 TESTNET_WS = "wss://stream.testnet.binance.vision"
 
@@ -61,10 +72,20 @@ budget = SnapshotBudget()
 
 
 class BinanceFeed(Binance):  # type: ignore[misc]
+    """While a book's snapshot is awaited its updates are kept, and continue it; the other books go on."""
+
+    sink: Sink
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    receipt_time: int
+
     def _reset(self) -> None:
         super()._reset()
         self._edges: dict[str, tuple[Decimal, Decimal]] = {}
         """Symbol -> (lowest bid, highest ask) of a snapshot that didn't contain the whole book."""
+        self._kept: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
+        """Pair -> (receipt time, update), where a snapshot is awaited."""
+        self._awaited: dict[str, bool] = {}
+        """Pair -> whether its book has a gap, where one is on its way."""
 
     async def subscribe(self, conn: Any) -> None:
         """Snapshots at once: a quiet book's first update may be far away.  The address names the streams."""
@@ -73,45 +94,98 @@ class BinanceFeed(Binance):  # type: ignore[misc]
             for pair in {pair for pairs in self.subscription.values() for pair in pairs}:
                 group.create_task(self._snapshot(pair))
 
+    async def resync(self, symbol: str) -> None:
+        await self._take_anew(self.std_symbol_to_exchange_symbol(symbol), has_gap=True)
+
     async def _snapshot(self, pair: str) -> None:
+        self.receipt_time = time.time_ns()
+        await self._adopt(pair, await self._read(pair))
+
+    async def _read(self, pair: str) -> dict[str, Any]:
+        """The snapshot at REST; raises FeedError where the budget or the exchange doesn't allow it now."""
         await budget.take()
+        url = self.rest_endpoints[0].route("l2book", self.sandbox).format(pair, SNAPSHOT_LEVELS)
         try:
-            # Its receipt, like that of any frame, is before what follows from it.
-            self.receipt_time = time.time_ns()
-            await super()._snapshot(pair)
+            return dict(cryptofeed_json.loads(await self.http_conn.read(url), parse_float=Decimal))
         except aiohttp.ClientResponseError as error:
             if error.status in (418, 429):
                 budget.block(float(error.headers.get("Retry-After", 60) if error.headers else 60))
             raise
+
+    async def _adopt(self, pair: str, raw: dict[str, Any]) -> None:
         symbol = self.exchange_symbol_to_std_symbol(pair)
-        raw = self._l2_book[symbol].raw
         bids, asks = raw["bids"], raw["asks"]
+        book = OrderBook(
+            self.id,
+            symbol,
+            max_depth=self.max_depth,
+            bids={Decimal(price): Decimal(size) for price, size in bids},
+            asks={Decimal(price): Decimal(size) for price, size in asks},
+        )
+        self._l2_book[symbol] = book
+        self.last_update_id[symbol] = raw["lastUpdateId"]
         self._edges.pop(symbol, None)
         if len(bids) >= SNAPSHOT_LEVELS or len(asks) >= SNAPSHOT_LEVELS:
             self._edges[symbol] = (
                 Decimal(bids[-1][0] if len(bids) >= SNAPSHOT_LEVELS else 0),
                 Decimal(asks[-1][0] if len(asks) >= SNAPSHOT_LEVELS else "Infinity"),
             )
+        now = self.receipt_time / 1e9
+        await self.book_callback(L2_BOOK, book, now, raw=raw, sequence_number=raw["lastUpdateId"])
 
     async def _book(self, msg: dict[str, Any], pair: str, timestamp: float) -> None:
+        if (kept := self._kept.get(pair)) is not None:
+            kept.append((self.receipt_time, msg))
+            return
         symbol = self.exchange_symbol_to_std_symbol(pair)
-        if msg["U"] > self.last_update_id.get(symbol, -1) + 1:
-            await self._close_gap(msg, pair, symbol)
+        if msg["U"] > (last := self.last_update_id[symbol]) + 1:
+            self._kept[pair] = deque([(self.receipt_time, msg)], KEPT_UPDATES)
+            self.sink.gap(symbol, f"updates {last + 1} to {msg['U'] - 1} are missing")
+            return
         await super()._book(msg, pair, timestamp)
         if symbol in self._edges and budget.wait() == 0 and self._is_near_edge(symbol):
-            await self._snapshot(pair)
+            self.spawn(self._take_anew(pair, has_gap=False))
 
-    async def _close_gap(self, msg: dict[str, Any], pair: str, symbol: str) -> None:
-        """A snapshot that the update continues; REST may lag behind the stream by some tenths of a second."""
-        logger.warning(
-            "binance %s: updates %s to %s are missing", symbol, self.last_update_id.get(symbol), msg["U"]
-        )
-        for _ in range(SNAPSHOT_TRIES):
-            await self._snapshot(pair)
-            if msg["U"] <= self.last_update_id[symbol] + 1:
-                return
-            await asyncio.sleep(0.1)
-        raise GapError(f"{symbol}: {SNAPSHOT_TRIES} snapshots were older than update {msg['U']}")
+    async def _take_anew(self, pair: str, *, has_gap: bool) -> None:
+        """A snapshot that the kept updates continue; REST may lag behind the stream by some tenths of a second.
+
+        A book without a gap goes on as it was where the exchange doesn't answer.  One with a gap waits for
+        it as long as it takes: a new connection would need the same answer, for each of its books."""
+        if pair in self._awaited:
+            self._awaited[pair] = self._awaited[pair] or has_gap
+            return
+        self._awaited[pair] = has_gap
+        self._kept.setdefault(pair, deque(maxlen=KEPT_UPDATES))
+        delay = RETRY_DELAY
+        older = 0
+        while True:
+            try:
+                receipt_time = time.time_ns()
+                raw = await self._read(pair)
+                older += not (is_new := raw["lastUpdateId"] >= self._needed(pair))
+            except (FeedError, OSError, TimeoutError, aiohttp.ClientError, ValueError, LookupError) as error:
+                logger.warning("binance: no snapshot of %s: %s", pair, describe(error))
+                raw, is_new = {}, False
+            if is_new or not self._awaited[pair]:
+                break
+            if older == SNAPSHOT_TRIES:
+                raise GapError(f"{pair}: {older} snapshots were older than update {self._needed(pair)}")
+            await asyncio.sleep(max(delay * (0.5 + 0.5 * random.random()), budget.wait()))
+            delay = delay if raw else min(2 * delay, LONGEST_RETRY_DELAY)
+        del self._awaited[pair]
+        kept = self._kept.pop(pair)
+        # From here on nothing waits: what the connection reads comes after what was kept.
+        if is_new:
+            self.receipt_time = receipt_time
+            await self._adopt(pair, raw)
+        for self.receipt_time, msg in kept:
+            await self._book(msg, pair, self.receipt_time / 1e9)
+
+    def _needed(self, pair: str) -> int:
+        """The oldest update that a new snapshot may end with."""
+        kept = self._kept[pair]
+        last = int(self.last_update_id[self.exchange_symbol_to_std_symbol(pair)])
+        return max(last, kept[0][1]["U"] - 1) if kept else last
 
     def _is_near_edge(self, symbol: str) -> bool:
         lowest, highest = self._edges[symbol]
@@ -121,8 +195,13 @@ class BinanceFeed(Binance):  # type: ignore[misc]
         return bool(bid < lowest or ask > highest)
 
 
-def binance(symbols: list[str], settings: Settings) -> CryptofeedSource:
+class BinanceSource(CryptofeedSource):
+    resync_patience = float("inf")
+    """What a new connection needs is the same REST answer that the book waits for, once for each book."""
+
+
+def binance(symbols: list[str], settings: Settings) -> BinanceSource:
     rest, ws = settings.endpoint("binance", "rest"), settings.endpoint("binance", "ws")
     if settings.binance_testnet:
         rest, ws = rest or TESTNET_REST, ws or TESTNET_WS
-    return CryptofeedSource("binance", symbols, BinanceFeed, rest=rest, ws=ws)
+    return BinanceSource("binance", symbols, BinanceFeed, rest=rest, ws=ws)

@@ -6,35 +6,85 @@ import json
 from collections import defaultdict
 from typing import Any
 
+import msgspec
+from cryptofeed.defines import ASK, BID
 from cryptofeed.exchanges import Bitmex
 from cryptofeed.types import OrderBook, Trade
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, as_sent
-from tradeflow.feeds.rotation import REFRESH_SECONDS, Rotation
+from tradeflow.feeds.resubscriptions import Resubscriptions
+from tradeflow.feeds.rotation import REFRESH_SECONDS
+from tradeflow.feeds.source import Sink
 from tradeflow.settings import Settings
+
+DATA = '{"table"'
+"""How a frame of data begins: only the others are worth a second look."""
+
+
+class Answer(msgspec.Struct):
+    unsubscribe: str = ""
+
+
+_answer = msgspec.json.Decoder(Answer)
 
 
 class BitmexFeed(Bitmex):  # type: ignore[misc]
     """BitMEX numbers nothing: a lost update would stay unseen.  So each book is taken anew now and then."""
 
     refresh_seconds = REFRESH_SECONDS
+    sink: Sink
+    spawn: Any
 
     async def subscribe(self, conn: Any) -> None:
+        async def ask(method: str, name: str) -> None:
+            await conn.write(json.dumps({"op": method, "args": [f"orderBookL2:{name}"]}))
+
+        self._anew = Resubscriptions(ask, refresh_seconds=self.refresh_seconds)
+        self._anew.rotate(self.subscription["orderBookL2"])
         await super().subscribe(conn)
-        self._rotation = Rotation(self.subscription["orderBookL2"], self.refresh_seconds)
 
     async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
+        if not msg.startswith(DATA):
+            answer = _answer.decode(msg)
+            table, _, name = answer.unsubscribe.partition(":")
+            if table == "orderBookL2":
+                await self._anew.unsubscribed(name)
         await super().message_handler(msg, conn, timestamp)
-        if (name := self._rotation.due()) is not None:
-            for op in ("unsubscribe", "subscribe"):
-                await conn.write(json.dumps({"op": op, "args": [f"orderBookL2:{name}"]}))
+        for name in await self._anew.turn():
+            self._gap(name, "the book that was to be taken anew didn't come")
+
+    async def resync(self, symbol: str) -> None:
+        await self._anew.start(self.std_symbol_to_exchange_symbol(symbol))
 
     async def _book(self, msg: dict[str, Any], timestamp: float) -> None:
-        if msg["action"] == "partial" and msg["data"]:
-            pair = self.exchange_symbol_to_std_symbol(msg["data"][0]["symbol"])
-            self._l2_book[pair] = OrderBook(self.id, pair, max_depth=self.max_depth)
-            self.order_id[pair] = defaultdict(dict)
+        if not msg["data"]:
+            return
+        name, is_partial = msg["data"][0]["symbol"], msg["action"] == "partial"
+        if not self._anew.passes(name, is_partial):
+            return
+        symbol = self.exchange_symbol_to_std_symbol(name)
+        if is_partial:
+            self._l2_book[symbol] = OrderBook(self.id, symbol, max_depth=self.max_depth)
+            self.order_id[symbol] = defaultdict(dict)
+        elif self.partial_received[symbol] and (reason := self._contradiction(msg, symbol)):
+            self._gap(name, reason)
+            return
         await super()._book(msg, timestamp)
+
+    def _contradiction(self, msg: dict[str, Any], symbol: str) -> str:
+        """How an update shows that one before it is missing: by the id of a level."""
+        is_insert = msg["action"] == "insert"
+        for row in msg["data"]:
+            known = self.order_id[symbol][BID if row["side"] == "Buy" else ASK]
+            if (row["id"] in known) is is_insert:
+                return f"{msg['action']} of level {row['id']}, which is {'' if is_insert else 'un'}known"
+        return ""
+
+    def _gap(self, name: str, reason: str) -> None:
+        """cryptofeed then ignores everything up to the next partial."""
+        symbol = self.exchange_symbol_to_std_symbol(name)
+        self.partial_received[symbol] = False
+        self.sink.gap(symbol, reason)
 
 
 class BitmexSource(CryptofeedSource):

@@ -11,6 +11,7 @@ from cryptofeed.connection import RestEndpoint, Routes
 from cryptofeed.exchanges import Coinbase
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
+from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.source import FeedError, GapError, Sink
 from tradeflow.messages import Level
 from tradeflow.settings import Settings
@@ -59,9 +60,16 @@ class TradeEvent(msgspec.Struct):
     trades: list[Match]
 
 
+class Subscriptions(msgspec.Struct):
+    """Channel -> products, as they are after a request."""
+
+    subscriptions: dict[str, list[str] | None] = {}
+
+
 _frame = msgspec.json.Decoder(Frame)
 _books = msgspec.json.Decoder(list[BookEvent])
 _trades = msgspec.json.Decoder(list[TradeEvent])
+_subscriptions = msgspec.json.Decoder(list[Subscriptions])
 
 
 class CoinbaseFeed(Coinbase):  # type: ignore[misc]
@@ -73,10 +81,16 @@ class CoinbaseFeed(Coinbase):  # type: ignore[misc]
         RestEndpoint("https://api.coinbase.com", routes=Routes("/api/v3/brokerage/market/products"))
     ]
     sink: Sink
+    spawn: Any
     receipt_time: int
 
     async def subscribe(self, conn: Any) -> None:
         self._sequence: int | None = None
+
+        async def ask(method: str, product: str) -> None:
+            await conn.write(json.dumps({"type": method, "channel": "level2", "product_ids": [product]}))
+
+        self._anew = Resubscriptions(ask)
         await conn.write(json.dumps({"type": "subscribe", "channel": "heartbeats"}))
         for channel, products in self.subscription.items():
             await conn.write(
@@ -97,6 +111,12 @@ class CoinbaseFeed(Coinbase):  # type: ignore[misc]
                 if history.type == "update":
                     for match in reversed(history.trades):  # the newest comes first
                         self._deliver_trade(match)
+        elif frame.channel == "subscriptions":
+            for now in _subscriptions.decode(frame.events):
+                await self._anew.ended(now.subscriptions.get("level2") or ())
+
+    async def resync(self, symbol: str) -> None:
+        await self._anew.start(self.std_symbol_to_exchange_symbol(symbol))
 
     def _check_sequence(self, frame: Frame) -> None:
         """All channels of a connection share one sequence without a hole."""
@@ -108,6 +128,8 @@ class CoinbaseFeed(Coinbase):  # type: ignore[misc]
         self._sequence = number
 
     def _deliver_book(self, event: BookEvent, frame: Frame) -> None:
+        if not self._anew.passes(event.product_id, event.type == "snapshot"):
+            return
         bids: list[Level] = []
         asks: list[Level] = []
         for update in event.updates:

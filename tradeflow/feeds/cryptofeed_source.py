@@ -10,9 +10,10 @@ import asyncio
 import atexit
 import logging
 import time
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
 from cryptofeed.connection import AsyncConnection
@@ -29,6 +30,16 @@ logger = logging.getLogger(__name__)
 PING_INTERVAL = 1.0
 """Seconds; the answers are the proof of life behind a quiet book's heartbeats."""
 PONG_TIMEOUT = 5.0
+
+
+@runtime_checkable
+class SymbolResync(Protocol):
+    """A Feed that can take one book anew; its `spawn(work)` runs a coroutine beside the connection."""
+
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+
+    async def resync(self, symbol: str) -> None:
+        """Begin to; `symbol` is canonical."""
 
 
 class CryptofeedSource(Source):
@@ -54,6 +65,8 @@ class CryptofeedSource(Source):
         self.symbols = symbols
         self.feed_class = adapt(feed_class, rest, ws)
         self._last_frame = 0.0
+        self._feed: Feed | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, sink: Sink) -> None:
         await self._load_instruments()
@@ -61,11 +74,28 @@ class CryptofeedSource(Source):
         try:
             async with asyncio.TaskGroup() as group:
                 ends = [group.create_task(self._connection(feed, *parts)) for parts in feed.connect()]
+                self._feed, feed.spawn = feed, lambda work: self._spawn(group, work)
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                for task in ends:
+                self._feed = None
+                for task in (*ends, *self._tasks):
                     task.cancel()
         finally:
+            self._feed = None
             await self._close(feed)
+
+    def resync(self, symbol: str) -> bool:
+        """True where the class below has a `resync` of its own; if that raises, the connection ends."""
+        feed = self._feed
+        if feed is None or not isinstance(feed, SymbolResync):
+            return False
+        feed.spawn(feed.resync(symbol))
+        return True
+
+    def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+        """Run beside the connection, which ends if `work` raises, and ends it."""
+        task = group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _load_instruments(self) -> None:
         await load_instruments(self.feed_class)

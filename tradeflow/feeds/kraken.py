@@ -16,8 +16,9 @@ from cryptofeed.symbols import Symbols
 
 from tables.book import Book
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, exact
-from tradeflow.feeds.rotation import REFRESH_SECONDS, Rotation
-from tradeflow.feeds.source import FeedError, GapError, Sink
+from tradeflow.feeds.resubscriptions import Resubscriptions
+from tradeflow.feeds.rotation import REFRESH_SECONDS
+from tradeflow.feeds.source import FeedError, Sink
 from tradeflow.messages import Level
 from tradeflow.settings import Settings
 
@@ -27,7 +28,7 @@ CHECKSUM_LEVELS = 10
 
 
 class Frame(msgspec.Struct):
-    """A channel's frame (channel, type, data) or the answer to a request (method, success, error)."""
+    """A channel's frame (channel, type, data) or the answer to a request (method, success, error, result)."""
 
     channel: str = ""
     type: str = ""
@@ -36,6 +37,14 @@ class Frame(msgspec.Struct):
     success: bool = True
     error: str = ""
     symbol: str = ""
+    result: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Ended(msgspec.Struct):
+    """The result of an unsubscription."""
+
+    channel: str
+    symbol: str
 
 
 class Pair(msgspec.Struct):
@@ -74,6 +83,7 @@ class Match(msgspec.Struct):
 
 
 _frame = msgspec.json.Decoder(Frame)
+_ended = msgspec.json.Decoder(Ended)
 _instruments = msgspec.json.Decoder(Instruments)
 _books = msgspec.json.Decoder(list[BookData])
 _trades = msgspec.json.Decoder(list[Match])
@@ -103,13 +113,18 @@ class KrakenFeed(Feed):  # type: ignore[misc]
     refresh_seconds = REFRESH_SECONDS
     depth: int
     sink: Sink
+    spawn: Any
     receipt_time: int
 
     async def subscribe(self, conn: Any) -> None:
         """Instruments first: their decimals are part of the checksum; the rest follows them."""
         self._books: dict[str, Book] = {}
         self._pairs: dict[str, Pair] = {}
-        self._rotation = Rotation([], self.refresh_seconds)
+
+        async def ask(method: str, name: str) -> None:
+            await self._ask(conn, method, "book", [name])
+
+        self._anew = Resubscriptions(ask, refresh_seconds=self.refresh_seconds)
         await conn.write(json.dumps({"method": "subscribe", "params": {"channel": "instrument"}}))
 
     async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
@@ -124,9 +139,13 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             await self._on_instruments(_instruments.decode(frame.data).pairs, conn)
         elif frame.method and not frame.success:
             raise FeedError(f"kraken refused to {frame.method} {frame.symbol}: {frame.error}")
-        if (name := self._rotation.due()) is not None:
-            await self._ask(conn, "unsubscribe", "book", [name])
-            await self._ask(conn, "subscribe", "book", [name])
+        elif frame.method == "unsubscribe" and (ended := _ended.decode(frame.result)).channel == "book":
+            await self._anew.unsubscribed(ended.symbol)
+        for name in await self._anew.turn():
+            self._gap(name, "the book that was to be taken anew didn't come")
+
+    async def resync(self, symbol: str) -> None:
+        await self._anew.start(self.std_symbol_to_exchange_symbol(symbol))
 
     async def _on_instruments(self, pairs: list[Pair], conn: Any) -> None:
         wanted = {name for names in self.subscription.values() for name in names}
@@ -141,7 +160,7 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             raise FeedError(f"kraken lists none of {', '.join(sorted(wanted))}: correct the partition map")
         for channel in self.subscription:
             await self._ask(conn, "subscribe", channel, sorted(self._pairs))
-        self._rotation = Rotation(sorted(self._pairs), self.refresh_seconds)
+        self._anew.rotate(sorted(self._pairs))
 
     async def _ask(self, conn: Any, method: str, channel: str, names: list[str]) -> None:
         params = {"channel": channel, "symbol": names, "snapshot": True}
@@ -150,6 +169,10 @@ class KrakenFeed(Feed):  # type: ignore[misc]
         await conn.write(json.dumps({"method": method, "params": params}))
 
     def _on_book(self, data: BookData, *, is_snapshot: bool) -> None:
+        if not self._anew.passes(data.symbol, is_snapshot):
+            return
+        if not is_snapshot and data.symbol not in self._books:  # its book had a gap
+            return
         pair = self._pairs[data.symbol]
         bids, asks = _levels(data.bids, pair), _levels(data.asks, pair)
         if is_snapshot:
@@ -159,7 +182,8 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             book.update(bids, asks)
             book.cut(self.depth)
         if (ours := checksum(*book.top(CHECKSUM_LEVELS))) != data.checksum:
-            raise GapError(f"{data.symbol}: checksum {ours} where kraken says {data.checksum}")
+            self._gap(data.symbol, f"checksum {ours} where kraken says {data.checksum}")
+            return
         self.sink.book(
             self.exchange_symbol_to_std_symbol(data.symbol),
             snapshot=is_snapshot,
@@ -170,6 +194,10 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             checksum=data.checksum,
             depth=self.depth,
         )
+
+    def _gap(self, name: str, reason: str) -> None:
+        self._books.pop(name, None)
+        self.sink.gap(self.exchange_symbol_to_std_symbol(name), reason)
 
     def _on_trade(self, match: Match) -> None:
         self.sink.trade(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -16,11 +17,25 @@ logger = logging.getLogger(__name__)
 Send = Callable[[str, int, bytes, bytes], None]
 """send(topic, partition, key, value): synchronous, bounded; raises BufferError when it can take no more."""
 
+OVERTAKEN_NS = 4_000_000_000
+"""A reader that a snapshot didn't heal asks again after 5 s: by then nothing has overtaken its request."""
+
 
 class _Symbol:
     """Where a symbol's records go, and the numbers of its last ones in this epoch (-1: none)."""
 
-    __slots__ = ("book_sequence", "key", "last_sent", "partition", "synced", "trade_sequence", "unavailable")
+    __slots__ = (
+        "book_sequence",
+        "gapped",
+        "key",
+        "last_sent",
+        "partition",
+        "snapshot_sequence",
+        "snapshot_time",
+        "synced",
+        "trade_sequence",
+        "unavailable",
+    )
 
     def __init__(self, symbol: str, partition: int) -> None:
         self.key = symbol.encode()
@@ -30,9 +45,20 @@ class _Symbol:
     def reset(self) -> None:
         self.book_sequence = -1
         self.trade_sequence = -1
+        self.snapshot_sequence = -1
+        self.snapshot_time = 0
         self.synced = False
+        self.gapped = False
         self.unavailable = ""
         self.last_sent = 0
+
+
+@dataclass(slots=True)
+class Gap:
+    """Why a book has to be taken anew, and how often that was said since its last snapshot."""
+
+    reason: str
+    times: int = 1
 
 
 class Publisher:
@@ -40,7 +66,10 @@ class Publisher:
 
     A record that can't be sent would be a hole: after the first failure nothing more of the epoch goes out,
     `failed` is set and the supervisor starts a new epoch.  Between `down` and the next `begin` everything
-    that a source still delivers is dropped."""
+    that a source still delivers is dropped.
+
+    A gap of one book ends nothing: readers see it in the numbers, and its deltas are dropped until its next
+    snapshot, which follows in the same epoch."""
 
     def __init__(
         self,
@@ -57,6 +86,12 @@ class Publisher:
         self.epoch = -1
         self.failed = asyncio.Event()
         self.failure = ""
+        self.gaps: dict[str, Gap] = {}
+        """Books that wait for a snapshot because of a gap, the first to have one first."""
+        self.noted = asyncio.Event()
+        """Something for the supervisor: a failure, or a gap."""
+        self.gap_count = 0
+        """Gaps marked, all epochs."""
         self.messages = 0
         """Book and trade records sent, all epochs."""
         self.errors = 0
@@ -88,6 +123,7 @@ class Publisher:
         self.epoch = epoch
         self.failure = ""
         self.failed.clear()
+        self.gaps.clear()
         self.last_alive = self._clock()
         for state in self._symbols.values():
             state.reset()
@@ -107,7 +143,7 @@ class Publisher:
         depth: int | None = None,
     ) -> None:
         state = self._accept(symbol)
-        if state is None:
+        if state is None or (state.gapped and not snapshot):
             return
         record = RawBook(
             exchange=self.exchange,
@@ -126,7 +162,8 @@ class Publisher:
         if self._publish(self.book_topic, state, record):
             state.book_sequence += 1
             state.last_sent = receipt_time
-            state.synced = state.synced or snapshot
+            if snapshot:
+                self._is_whole(symbol, state)
             self._count(receipt_time)
 
     def trade(
@@ -164,6 +201,36 @@ class Publisher:
     def alive(self, receipt_time: int) -> None:
         self.last_alive = receipt_time
 
+    def gap(self, symbol: str, reason: str) -> None:
+        """Mark the gap for readers at once: a heartbeat beyond the number of a record that never comes.
+
+        Every reader already takes that as a loss and believes nothing until the next snapshot, however late
+        or often the mark itself arrives; a `down` would close the epoch, and with it the way back."""
+        state = self._accept(symbol)
+        if state is None or state.unavailable:
+            return
+        if known := self.gaps.get(symbol):
+            known.reason, known.times = reason, known.times + 1
+        else:
+            self.gaps[symbol] = Gap(reason)
+            self.gap_count += 1
+        if state.synced:
+            state.synced = False
+            state.book_sequence += 1
+            self._beat(symbol, state, self._clock())
+        state.gapped = True
+        self.noted.set()
+
+    def wants(self, symbol: str, sequence: int | None) -> bool:
+        """Whether a reader that was at `sequence` (None: unknown) when it asked for a snapshot needs a new one.
+
+        Not while its subscription has had none, nor when a recent one has overtaken the request."""
+        state = self._symbols[symbol]
+        if state.unavailable or state.snapshot_sequence < 0:
+            return False
+        overtaken = sequence is not None and sequence < state.snapshot_sequence
+        return not (overtaken and self._clock() - state.snapshot_time < OVERTAKEN_NS)
+
     def unavailable(self, symbol: str, reason: str) -> None:
         state = self._accept(symbol)
         if state is None:
@@ -188,17 +255,27 @@ class Publisher:
         if not self._open or self.failure or now - self.last_alive > 2 * interval_ns:
             return
         for symbol, state in self._symbols.items():
-            if state.synced and now - state.last_sent >= interval_ns:
-                record = RawHeartbeat(
-                    exchange=self.exchange,
-                    symbol=symbol,
-                    epoch=self.epoch,
-                    sequence=state.book_sequence,
-                    receipt_time=now,
-                )
-                if not self._publish(self.book_topic, state, record):
-                    return
-                state.last_sent = now
+            is_due = now - state.last_sent >= interval_ns
+            if is_due and (state.synced or state.gapped) and not self._beat(symbol, state, now):
+                return
+
+    def _beat(self, symbol: str, state: _Symbol, now: int) -> bool:
+        record = RawHeartbeat(
+            exchange=self.exchange,
+            symbol=symbol,
+            epoch=self.epoch,
+            sequence=state.book_sequence,
+            receipt_time=now,
+        )
+        if not self._publish(self.book_topic, state, record):
+            return False
+        state.last_sent = now
+        return True
+
+    def _is_whole(self, symbol: str, state: _Symbol) -> None:
+        state.synced, state.gapped = True, False
+        state.snapshot_sequence, state.snapshot_time = state.book_sequence, self._clock()
+        self.gaps.pop(symbol, None)
 
     def _accept(self, symbol: str) -> _Symbol | None:
         if not self._open or self.failure:
@@ -247,3 +324,4 @@ class Publisher:
             self.failure = f"{symbol}: {error!r}"
             logger.error("%s %s: a record couldn't be published", self.exchange, symbol, exc_info=error)
         self.failed.set()
+        self.noted.set()

@@ -100,6 +100,8 @@ class RecordedSource(Source):
         Symbols.set(feed_class.id, symbols, info)
         feed = self._live._make_feed(sink)
         await self._live._close(feed)
+        # What a source asks for beside its connection, the recording can't answer.
+        feed.spawn = lambda work: work.close()
         feed.http_conn = connection = _RecordedConnection(self._recording.answers())
         parts = feed.connect()
         for live_connection, subscribe, _, _ in parts:

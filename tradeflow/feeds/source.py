@@ -13,7 +13,14 @@ class FeedError(Exception):
 
 
 class GapError(FeedError):
-    """The exchange's numbering or checksum shows that something is missing: only a new subscription helps."""
+    """What is missing concerns the whole connection, or can't be had on it: only a new one helps."""
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line; of a group, its first member."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if str(error) else repr(error)
 
 
 class Sink(Protocol):
@@ -53,6 +60,10 @@ class Sink(Protocol):
     def alive(self, receipt_time: int) -> None:
         """The connection has just shown that it works: any frame, or the answer to a ping."""
 
+    def gap(self, symbol: str, reason: str) -> None:
+        """The exchange's numbering or checksum shows that something of this book is missing, or `reason` makes
+        it suspect: until its next snapshot nothing of it counts.  The supervisor calls `resync` for it."""
+
     def unavailable(self, symbol: str, reason: str) -> None:
         """The exchange doesn't serve this symbol; the connection's other symbols go on."""
 
@@ -63,6 +74,8 @@ class Source(ABC):
     exchange: str
     symbols: list[str]
     """Canonical."""
+    resync_patience = 5.0
+    """Seconds after `resync` until its snapshot is overdue and the connection is restarted instead."""
 
     @abstractmethod
     async def run(self, sink: Sink) -> None:
@@ -70,3 +83,10 @@ class Source(ABC):
 
         Returns when the exchange closed it, raises (FeedError, OSError, …) with the reason otherwise.  Never
         reconnects: what is delivered between two runs would have no epoch of its own."""
+
+    def resync(self, symbol: str) -> bool:
+        """Begin to take one book anew on the running connection; its other books go on.  Never waits.
+
+        What is delivered of it next is the new snapshot, and nothing of the old subscription comes after
+        that.  False where the source can't: then the supervisor restarts the connection."""
+        return False

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tradeflow.feeds.publisher import Publisher
-from tradeflow.feeds.source import Source
+from tradeflow.feeds.resyncs import Resyncs
+from tradeflow.feeds.source import Source, describe
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Supervisor:
     ) -> None:
         """All in seconds.  heartbeat_interval: between the heartbeats of a quiet book; alive_timeout: without
         a sign of life until the connection counts as half-open; sync_timeout: until every book must have
-        its snapshot; resync_interval: between two restarts that resync requests cause."""
+        its snapshot; resync_interval: between the first two restarts that gaps cause."""
         self.source = source
         self.publisher = publisher
         self.state = "stopped"
@@ -57,9 +58,7 @@ class Supervisor:
         self._heartbeat_interval = heartbeat_interval
         self._alive_timeout = alive_timeout
         self._sync_timeout = sync_timeout
-        self._resync_interval = resync_interval
-        self._last_resync = -resync_interval
-        self._resync: str | None = None
+        self._resyncs = Resyncs(source, publisher, resync_interval)
         self._foreign_claim = (-1, "")
         self._stopped = False
         self._task: asyncio.Task[Any] | None = None
@@ -82,16 +81,20 @@ class Supervisor:
             await asyncio.wait([self._task])
         self._enter("stopped")
 
-    def request_resync(self, symbol: str, reason: str, epoch: int | None = None) -> bool:
-        """Ask for a new subscription of a book; carried out as a restart of its connection, at most one each
-        `resync_interval`: a request that comes too soon waits.
+    def request_resync(
+        self, symbol: str, reason: str, epoch: int | None = None, sequence: int | None = None
+    ) -> bool:
+        """Ask for a book to be taken anew; `epoch`, `sequence`: where the asking reader's book is.
 
-        False where there is nothing to do: that epoch is over, or the symbol isn't this feed's."""
+        False where there is nothing to do: that epoch is over, a snapshot has overtaken the request or is on
+        its way, or the symbol isn't this feed's."""
         if symbol not in self.source.symbols or (epoch is not None and epoch < self.publisher.epoch):
             return False
         if self.state not in ("connecting", "live"):
             return False
-        self._resync = f"resync of {symbol}: {reason}"
+        if symbol in self.publisher.gaps or not self.publisher.wants(symbol, sequence):
+            return False
+        self.publisher.gap(symbol, reason)
         return True
 
     def outbid(self, epoch: int, reason: str) -> None:
@@ -114,6 +117,9 @@ class Supervisor:
             "errors": self.publisher.errors,
             "ignored": self.publisher.ignored,
             "reconnects": max(0, self.connections - 1),
+            "gaps": self.publisher.gap_count,
+            "resyncs": self._resyncs.count,
+            "resyncing": {symbol: gap.reason for symbol, gap in self.publisher.gaps.items()},
             "last_error": self.last_error,
             "last_message_time": self.publisher.last_message_time,
         }
@@ -148,7 +154,7 @@ class Supervisor:
         epoch = await self._claim()
         self.publisher.begin(epoch)
         self.connections += 1
-        self._resync = None
+        self._resyncs.begin()
         self._enter("connecting")
         run = asyncio.create_task(self.source.run(self.publisher), name=f"{self._name}: run")
         watch = asyncio.create_task(self._watch(), name=f"{self._name}: watch")
@@ -174,11 +180,13 @@ class Supervisor:
         started = time.monotonic()
         while True:
             try:
-                async with asyncio.timeout(interval / 2):
-                    await self.publisher.failed.wait()
-                return self.publisher.failure
+                async with asyncio.timeout(min(interval / 2, self._resyncs.wait)):
+                    await self.publisher.noted.wait()
             except TimeoutError:
                 pass
+            self.publisher.noted.clear()
+            if self.publisher.failed.is_set():
+                return self.publisher.failure
             now = time.monotonic()
             if (silence := (time.time_ns() - self.publisher.last_alive) / 1e9) > self._alive_timeout:
                 return f"no sign of life for {silence:.1f} s: the connection is half-open"
@@ -190,17 +198,9 @@ class Supervisor:
             epoch, reason = self._foreign_claim
             if epoch > self.publisher.epoch:
                 return reason
-            if self._resync is not None and now - self._last_resync >= self._resync_interval:
-                self._last_resync = now
-                return self._resync
+            if reason := self._resyncs.step():
+                return reason
             self.publisher.heartbeat(int(self._heartbeat_interval * 1e9))
-
-
-def describe(error: BaseException) -> str:
-    """An exception in one line; of a group, its first member."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}" if str(error) else repr(error)
 
 
 def _reason(task: asyncio.Task[Any]) -> str:

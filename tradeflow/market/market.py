@@ -225,6 +225,7 @@ class Market:
                 exchange=book.exchange,
                 symbol=book.symbol,
                 epoch=book.epoch,
+                sequence=book.sequence,
                 reason=book.reason,
                 time=now,
             )

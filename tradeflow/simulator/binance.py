@@ -44,6 +44,8 @@ class Binance(Venue):
         book = self.books.get(request.query.get("symbol", ""))
         if book is None:
             return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
+        if self.is_muted(book):
+            return web.json_response({"code": -1000, "msg": "An unknown error occurred."}, status=503)
         try:
             limit = min(5000, int(request.query.get("limit", "100")))
         except ValueError:

@@ -96,6 +96,9 @@ class Bitmex(Venue):
             if message["op"] == "subscribe" and topic in client.topics:
                 _refuse(client, f"You are already subscribed to this topic: {topic}", message)
                 continue
+            if message["op"] == "unsubscribe" and topic not in client.topics:
+                _refuse(client, f"You are not subscribed to this topic: {topic}", message)
+                continue
             accepted.append(topic)
             client.send(orjson.dumps({"success": True, message["op"]: topic, "request": message}))
         for topic in accepted:
@@ -104,11 +107,10 @@ class Bitmex(Venue):
                 self.unsubscribe(client, topic)
                 continue
             self.subscribe(client, topic)
-            client.send(
-                _book_partial(self.books[name])
-                if table == "orderBookL2"
-                else _trade_partial(self.books[name])
-            )
+            if table == "trade":
+                client.send(_trade_partial(self.books[name]))
+            elif not self.is_muted(self.books[name]):
+                client.send(_book_partial(self.books[name]))
 
     # --- the market ---------------------------------------------------------------------------------------
 

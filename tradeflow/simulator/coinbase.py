@@ -80,7 +80,7 @@ class Coinbase(Venue):
                 self.unsubscribe(client, f"{channel}:{product}")
                 continue
             self.subscribe(client, f"{channel}:{product}")
-            if channel == "level2":
+            if channel == "level2" and not self.is_muted(self.books[product]):
                 client.send(_snapshot(self.books[product]))
             elif channel == "market_trades":
                 book = self.books[product]

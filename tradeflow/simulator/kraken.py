@@ -92,16 +92,17 @@ class Kraken(Venue):
             error = f"Currency pair not supported {name}"
         elif channel == "book" and depth not in DEPTHS:
             error = f"Subscription depth not supported {depth}"
+        topic = f"book:{name}:{depth}" if channel == "book" else f"trade:{name}"
+        if error is None and (topic in client.topics) is (method == "subscribe"):
+            error = "Already subscribed" if method == "subscribe" else "Subscription Not Found"
         if error:
             refusal = {"error": error, "method": method, "success": False, "symbol": name}
             _reply(client, refusal, message, received)
             return
         snapshot = params.get("snapshot", True)
         result = {"channel": channel, "snapshot": snapshot, "symbol": name}
-        topic = f"trade:{name}"
         if channel == "book":
             result["depth"] = depth
-            topic = f"book:{name}:{depth}"
         _reply(client, {"method": method, "result": result, "success": True}, message, received)
         if method == "unsubscribe":
             self.unsubscribe(client, topic)
@@ -110,9 +111,9 @@ class Kraken(Venue):
         if channel == "book" and not self.has_subscribers(topic):
             self._views[topic] = View(book.bids, book.asks, depth)
         self.subscribe(client, topic)
-        if snapshot and channel == "book":
+        if snapshot and channel == "book" and not self.is_muted(book):
             client.send(_book_frame(book, "snapshot", book.bids.top(depth), book.asks.top(depth), book.time))
-        elif snapshot:
+        elif snapshot and channel == "trade":
             client.send(_trade_frame(book, "snapshot", book.trades))
 
     def _instruments(self) -> bytes:

@@ -21,6 +21,7 @@ from tradeflow.simulator.venue import Venue
 VENUES: tuple[type[Venue], ...] = (Binance, Bitmex, Coinbase, Kraken)
 
 FAULTS = ("drop", "refuse", "accept", "pause", "resume")
+SYMBOL_FAULTS = ("skip", "mute", "unmute")
 
 
 class Simulator(Host):
@@ -29,7 +30,7 @@ class Simulator(Host):
         async with Simulator(Market(rate=200)) as simulator:
             simulator.endpoints                  # {"TRADEFLOW_BINANCE_REST_URL": "http://127.0.0.1:…", …}
             simulator.truth("binance", "BTC-USDT", sequence=…)
-            simulator.venues["binance"].drop()   # and refuse, accept, pause, resume, skip(symbol)
+            simulator.venues["binance"].drop()   # and refuse, accept, pause, resume, skip(symbol), …
 
     Raises OSError if the port is taken."""
 
@@ -197,15 +198,16 @@ class Simulator(Host):
         if exchange not in self.venues:
             return _error(404, f"no exchange {exchange}; there are {', '.join(self.venues)}")
         venue = self.venues[exchange]
-        if fault == "skip" and symbol:
+        if fault in SYMBOL_FAULTS and symbol:
             try:
-                venue.skip(symbol)
+                getattr(venue, fault)(symbol)
             except KeyError:
                 return _error(404, f"{exchange} lists no {symbol}")
         elif fault in FAULTS and not symbol:
             getattr(venue, fault)()
         else:
-            return _error(404, f"/control/{exchange}/ knows {', '.join(FAULTS)} and skip/SYMBOL, not {fault}")
+            known = ", ".join([*FAULTS, *(f"{name}/SYMBOL" for name in SYMBOL_FAULTS)])
+            return _error(404, f"/control/{exchange}/ knows {known}, not {fault}")
         return web.json_response({"exchange": exchange, "fault": fault})
 
 

@@ -102,6 +102,7 @@ class Venue(ABC):
         self._running.set()
         self._refusing = False
         self._skips: Counter[str] = Counter()
+        self._muted: set[str] = set()
 
     # --- what each exchange fills in ----------------------------------------------------------------------
 
@@ -140,6 +141,8 @@ class Venue(ABC):
         self.counts["trades"] += len(update.trades)
         if update.trades:
             self._broadcast(self.trade_frames(update))
+        if symbol in self._muted:
+            return
         lost = self._skips[symbol] > 0
         self._skips[symbol] -= lost
         self._broadcast(self.book_frames(update), lost=lost)
@@ -184,9 +187,25 @@ class Venue(ABC):
 
     def skip(self, symbol: str) -> None:
         """Lose the next book frame of a canonical symbol: a gap.  Raises KeyError for a symbol not listed."""
+        self._listed(symbol)
+        self._skips[symbol] += 1
+
+    def mute(self, symbol: str) -> None:
+        """Say nothing more of a symbol's book, not even to who subscribes or asks, until `unmute`: its other
+        subscriptions and all other symbols go on.  Raises KeyError for a symbol not listed."""
+        self._listed(symbol)
+        self._muted.add(symbol)
+
+    def unmute(self, symbol: str) -> None:
+        self._listed(symbol)
+        self._muted.discard(symbol)
+
+    def is_muted(self, book: MarketBook) -> bool:
+        return book.instrument.symbol in self._muted
+
+    def _listed(self, symbol: str) -> None:
         if symbol not in {book.instrument.symbol for book in self.books.values()}:
             raise KeyError(symbol)
-        self._skips[symbol] += 1
 
     # --- connections --------------------------------------------------------------------------------------
 
