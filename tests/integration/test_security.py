@@ -136,7 +136,8 @@ def stack(secure: SecureKafka, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "TRADEFLOW_KAFKA_TLS_KEY_FILE": str(secure.client_key),
             "TRADEFLOW_KAFKA_TLS_KEY_PASSWORD": KEY_PASSWORD,
         }
-        stack.start_worker(free_port(), **tls, TRADEFLOW_TOKEN="")
+        open_to_all = {"TRADEFLOW_WEB_HOST": "0.0.0.0", "TRADEFLOW_WEB_ADVERTISED_HOST": "127.0.0.1"}
+        stack.start_worker(free_port(), **tls, **open_to_all, TRADEFLOW_TOKEN="")
         until(lambda: all(b["state"] == "live" for b in stack.get("/books")["books"]), 60, "live")
         yield stack
 
@@ -191,6 +192,12 @@ def test_an_operator_with_the_token_has_a_book_taken_anew(stack: Stack) -> None:
     assert status == 200, body
     until(lambda: snapshots(stack) > before, 30, "a new snapshot of it")
     assert "asks for '/books/kraken/BTC-USDT/resync'" in stack.children[1].log()
+
+
+def test_who_serves_others_without_a_token_is_warned(stack: Stack) -> None:
+    with_token, without = stack.children[1:]
+    assert "the web views listen on 0.0.0.0: whoever reaches it reads" in without.log()
+    assert "the web views listen on" not in with_token.log()
 
 
 def test_only_our_own_pages_are_there(stack: Stack) -> None:

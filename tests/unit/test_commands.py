@@ -31,11 +31,16 @@ def test_a_partition_map_that_can_not_be_written_is_told(tmp_path: Path) -> None
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BINANCE_SECRET_KEY", "hidden")
+    monkeypatch.setenv("TRADEFLOW_KAFKA_SASL_PASSWORD", "hidden")
+    monkeypatch.setenv("TRADEFLOW_KAFKA_SASL_USERNAME", "me")
+    monkeypatch.setenv("TRADEFLOW_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("TRADEFLOW_MAVEN_URL", "https://me:hidden@repository:8081/maven2")
     for arguments in ([], ["--json"]):
         done = CliRunner().invoke(show_config_command, arguments)
         assert done.exit_code == 0
         assert "BINANCE_SECRET_KEY" in done.output
         assert "hidden" not in done.output
+        assert "https://***@repository:8081/maven2" in done.output
 
 
 def test_options_before_a_verb_of_our_own_are_not_lost(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,9 @@ from faust.web import View
 
 from tradeflow.ports import free_port
 from tradeflow.web import server as module
-from tradeflow.web.server import READ_TIMEOUT, Server
+from tradeflow.web.access import read_body
+from tradeflow.web.answers import Problem, problem
+from tradeflow.web.server import MAX_BODY, READ_TIMEOUT, Server
 
 
 class Large(View):
@@ -21,12 +23,22 @@ class Large(View):
         return self.bytes(bytes(30_000_000), content_type="application/octet-stream")
 
 
+class Count(View):
+    async def post(self, request):
+        try:
+            return self.text(str(len(await read_body(request, timeout=0.1))))
+        except Problem as error:
+            return problem(self, error)
+
+
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.3)
-    app = faust.App("web", web_bind="127.0.0.1", web_port=free_port())
+    options = {"client_max_size": MAX_BODY}
+    app = faust.App("web", web_bind="127.0.0.1", web_port=free_port(), web_application_options=options)
     server = Server(app)
     server.route("/large", Large(app, server))
+    server.route("/count", Count(app, server))
     await server.start_server()
     yield server
     await server.stop_server()
@@ -63,6 +75,29 @@ async def test_a_request_that_does_not_come_is_not_waited_for(server: Server, be
     writer.write(begun)
     assert await asyncio.wait_for(reader.read(), 5) == b""
     writer.close()
+
+
+async def test_a_body_is_small_and_comes_at_once(server: Server) -> None:
+    async def chunks(count: int) -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield bytes(MAX_BODY)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"a"
+        await asyncio.sleep(3600)
+
+    async def status(data: bytes | AsyncIterator[bytes]) -> int:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url(server, "/count"), data=data) as answer,
+        ):
+            return answer.status
+
+    assert await status(bytes(MAX_BODY)) == 200
+    assert await status(bytes(MAX_BODY + 1)) == 413
+    assert await status(chunks(1)) == 200
+    assert await status(chunks(2)) == 413
+    assert await status(endless()) == 408
 
 
 async def test_who_does_not_read_is_cut_off(server: Server) -> None:

@@ -1,14 +1,18 @@
-"""Who may change something over HTTP: who knows `TRADEFLOW_TOKEN`."""
+"""Who may change something over HTTP, and what may be sent for it: who knows `TRADEFLOW_TOKEN`, and not much."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
+from typing import Any
 
+from aiohttp.web import HTTPRequestEntityTooLarge
 from faust.web import Request
 from pydantic import SecretStr
 
 from tradeflow.web.answers import Problem
+from tradeflow.web.server import IDLE_TIMEOUT, MAX_BODY
 
 
 def authorize(request: Request, token: SecretStr | None) -> None:
@@ -29,6 +33,17 @@ def authorize(request: Request, token: SecretStr | None) -> None:
             "not authorized",
             "send the header `Authorization: Bearer …` with the TRADEFLOW_TOKEN of this worker",
         )
+
+
+async def read_body(request: Any, timeout: float = IDLE_TIMEOUT) -> bytes:
+    """The body, of at most MAX_BODY bytes, within `timeout` seconds; else raises Problem."""
+    try:
+        async with asyncio.timeout(timeout):
+            return bytes(await request.read())
+    except TimeoutError:
+        raise Problem(408, "too slow", f"the body did not arrive within {timeout:.0f} s") from None
+    except HTTPRequestEntityTooLarge:
+        raise Problem(413, "too large", f"at most {MAX_BODY} bytes of body are taken") from None
 
 
 def is_loopback(host: str) -> bool:

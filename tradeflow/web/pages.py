@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp.web import HTTPRequestEntityTooLarge
 from faust.web import Request, Response, View
 
-from tradeflow.web.access import authorize
+from tradeflow.web.access import authorize, read_body
 from tradeflow.web.answers import Passed, Problem, answer, pass_on, problem
-from tradeflow.web.server import IDLE_TIMEOUT, MAX_BODY
 from tradeflow.wiring import app, config
 
 log = logging.getLogger(__name__)
@@ -49,7 +46,7 @@ def changes_state(path: str) -> Callable[[Handler], Handler]:
         @functools.wraps(function)
         async def checked(request: Any, **params: str) -> Any:
             authorize(request, config.token)
-            await _read_body(request)
+            await read_body(request)
             log.info("%s asks for %r", request.remote, request.path)
             return await function(request, **params)
 
@@ -57,13 +54,3 @@ def changes_state(path: str) -> Callable[[Handler], Handler]:
         return function
 
     return decorate
-
-
-async def _read_body(request: Any) -> None:
-    try:
-        async with asyncio.timeout(IDLE_TIMEOUT):
-            await request.read()
-    except TimeoutError:
-        raise Problem(408, "too slow", f"the body did not arrive within {IDLE_TIMEOUT:.0f} s") from None
-    except HTTPRequestEntityTooLarge:
-        raise Problem(413, "too large", f"at most {MAX_BODY} bytes of body are taken") from None
