@@ -18,8 +18,9 @@ OWN_VERBS = {
     "simulate": "tradeflow.simulator.cli:simulate_command",
     "partition-map": "tradeflow.commands:partition_map_command",
     "show-config": "tradeflow.commands:show_config_command",
+    "dead-letters": "tradeflow.dead_letter_command:dead_letters_command",
 }
-"""Verbs that need no app, so they work before there is a broker.  All others are Faust's, on our app."""
+"""Verbs that need no app; most work before there is a broker.  All others are Faust's, on our app."""
 
 
 FAUST_LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warn", "ERROR": "error", "CRITICAL": "crit"}
