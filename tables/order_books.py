@@ -223,10 +223,9 @@ class OrderBook:
         return record.epoch < self.epoch
 
     def _begin(self, epoch: int, now: int) -> None:
-        """A newer subscription: the levels of the older one say nothing about it."""
+        """A newer subscription.  The levels stay what was last known, as of `receipt_time` and the exchange's
+        own time and sequence: nothing but a snapshot makes the book live again, and that replaces them."""
         self.epoch, self.sequence, self.closed, self.heard = epoch, -1, False, 0
-        self.exchange_sequence = self.exchange_time = None
-        self.book.replace((), ())
         self._become("syncing", f"waits for the snapshot of epoch {epoch}", now)
 
     def _is_at(self, record: Levels, moved: bool, now: int) -> None:

@@ -98,16 +98,42 @@ def test_a_delta_of_an_unknown_epoch_breaks_the_book():
     book = live_book()
     assert book.delta(delta(0, epoch=2, bids=[("100", "9")]), 2_000) is Effect.GAP
     assert (book.state, book.reason) == ("broken", "gap: have no snapshot, got 0 of epoch 2")
-    assert book.book.depth == (0, 0), "levels of an older epoch say nothing of this one"
+    assert book.book.best_bid == ("100", "1"), "nothing of the new epoch may be mixed into the old levels"
     assert book.snapshot(snapshot(5, epoch=1), 3_000) is Effect.DUPLICATE, "the older epoch is over"
 
 
-def test_a_new_epoch_starts_from_nothing():
+def test_a_new_epoch_keeps_the_last_levels_marked_until_its_snapshot():
+    """Readers rather see where the market was, and when, than nothing; none takes it for the present book."""
+    book = live_book(exchange_sequence=41, exchange_time=900)
+    last = book.book.top(9)
+    for time in (3_000, 3_050):
+        assert book.heartbeat(heartbeat(-1, epoch=2, time=time), time) is Effect.HEARD
+        assert (book.state, book.epoch, book.sequence) == ("syncing", 2, -1)
+        assert (book.book.top(9), book.receipt_time) == (last, 1_000)
+        assert (book.exchange_sequence, book.exchange_time) == (41, 900), "of the levels that are there"
+    assert book.delta(delta(0, epoch=2, bids=[("100", "9")], time=3_060), 3_060) is Effect.GAP
+    assert book.delta(delta(1, epoch=2, time=3_070), 3_070) is Effect.UNUSABLE
+    assert (book.state, book.book.top(9)) == ("broken", last)
+    assert book.snapshot(snapshot(2, epoch=2, bids=[("98", "1")], time=3_100), 3_100) is Effect.APPLIED
+    assert book.live and book.book.top(9) == ([("98", "1")], [("101", "1")])
+    assert (book.exchange_sequence, book.exchange_time) == (None, None)
+
+
+def test_failed_attempts_to_reconnect_leave_the_last_levels_stale():
+    """Each attempt is an epoch of its own that ends before its snapshot."""
     book = live_book()
-    assert book.heartbeat(heartbeat(-1, epoch=2), 3_000) is Effect.HEARD
-    assert (book.state, book.epoch, book.sequence, book.book.depth) == ("syncing", 2, -1, (0, 0))
-    assert book.snapshot(snapshot(0, epoch=2), 3_100) is Effect.APPLIED
-    assert book.live
+    book.down(down(), "reset by peer", 3_000)
+    for epoch in (2, 3, 4):
+        assert book.down(down(-1, epoch=epoch, time=4_000), "refused", 4_000) is Effect.HEARD
+        assert (book.state, book.reason, book.epoch) == ("stale", "down: refused", epoch)
+        assert not book.silence(99_000) and not book.live
+        assert (book.book.best_bid, book.receipt_time) == (("100", "1"), 1_000)
+        again = OrderBook.decode(book.encode())
+        assert (again.state, again.book.best_bid, again.receipt_time) == ("stale", ("100", "1"), 1_000)
+    assert book.heartbeat(heartbeat(-1, epoch=5, time=5_000), 5_000) is Effect.HEARD
+    assert book.state == "syncing", "a sign of life of a new epoch makes no old level live"
+    assert book.snapshot(snapshot(0, epoch=5, bids=[("99", "1")], time=6_000), 6_000) is Effect.APPLIED
+    assert book.live and book.book.best_bid == ("99", "1")
 
 
 def test_down_closes_the_epoch():
@@ -135,7 +161,7 @@ def test_a_broken_book_whose_exchange_goes_down_is_stale():
 def test_down_of_an_epoch_never_seen():
     book = live_book()
     assert book.down(down(-1, epoch=4), "handshake failed", 3_000) is Effect.HEARD
-    assert (book.state, book.epoch, book.book.depth) == ("stale", 4, (0, 0))
+    assert (book.state, book.epoch, book.sequence, book.closed) == ("stale", 4, -1, True)
     assert book.snapshot(snapshot(0, epoch=4), 3_100) is Effect.DUPLICATE
 
 
