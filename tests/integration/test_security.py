@@ -109,6 +109,18 @@ def test_who_has_not_is_told_what_to_correct(
     assert WRONG not in str(caught.value)
 
 
+def test_the_embedded_kafka_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of another one stay out of the way of `demo` and `run`."""
+    names = ("SECURITY_PROTOCOL", "SASL_USERNAME", "SASL_PASSWORD")
+    for name, value in zip(names, ("SASL_SSL", USER, PASSWORD), strict=True):
+        monkeypatch.setenv(f"TRADEFLOW_KAFKA_{name}", value)
+    monkeypatch.setattr(Stack, "start_worker", lambda *_: None)
+    with Stack(load_settings(web_port=free_port()), simulate=False, data_dir=tmp_path) as stack:
+        for name, value in stack.env.items():
+            monkeypatch.setenv(name, value)
+        declare(kafka_brokers=stack.brokers)
+
+
 # --- a whole system ---
 
 
