@@ -8,10 +8,12 @@ import statistics
 import sys
 
 from bench import latency, report
-from bench.entrants import ENTRANTS, STOCK, Entrant
+from bench.entrants import ENTRANTS, QUIX, STOCK, Entrant
+from bench.entrants import TRADEFLOW as TRADEFLOW_ENTRANT
 from bench.latency import RELAY, TRADEFLOW, Latency
 from bench.load import Load
 from bench.processes import ROOT, ContestantFailed
+from bench.recovery import recoveries
 from bench.throughput import Throughput, WrongResult, measure
 
 TARGET = ROOT / "docs" / "benchmarks.md"
@@ -19,7 +21,7 @@ TARGET = ROOT / "docs" / "benchmarks.md"
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=["throughput", "latency"], help="one half of it")
+    parser.add_argument("--only", choices=["throughput", "latency", "recovery"], help="one part of it")
     parser.add_argument("--contestants", default=",".join(ENTRANTS), help="comma separated, of %(default)s")
     parser.add_argument("--deltas", type=int, default=400_000, help="deltas to drain (%(default)s)")
     parser.add_argument("--books", type=int, default=40, help="books they are spread over (%(default)s)")
@@ -28,6 +30,8 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--rates", default="200,1000", help="records a second for latency (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="at each rate (%(default)s)")
+    parser.add_argument("--depth", type=int, default=1_000, help="levels a side, for recovery (%(default)s)")
+    parser.add_argument("--many", type=int, default=200, help="books, for recovery (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, once")
     chosen = parser.parse_args()
     if chosen.quick:
@@ -74,11 +78,20 @@ def latencies(rates: list[int], seconds: float) -> dict[str, object]:
     return {"latency": table, "seconds": seconds, "latency_books": latency.BOOKS}
 
 
+def recovery(many: int, depth: int, repeats: int) -> None:
+    """For itself alone: most of its time goes by waiting until Kafka gives up on the dead."""
+    found = recoveries([QUIX, TRADEFLOW_ENTRANT], many, depth, repeats)
+    print(f"\n{report.recovery_table(found)}\n", flush=True)
+
+
 def main() -> None:
     chosen = options()
     on = report.machine()
     print(on, flush=True)
     values: dict[str, object] = {"machine": on}
+    if chosen.only == "recovery":
+        recovery(chosen.many, chosen.depth, chosen.repeats)
+        return
     if chosen.only != "latency":
         entrants = [ENTRANTS[name] for name in chosen.contestants.split(",")]
         values |= throughput(entrants, chosen.deltas, chosen.books, chosen.repeats)

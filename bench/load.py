@@ -22,7 +22,7 @@ RATE = 5_000
 """Deltas a second of event time: what anything that publishes by time sees."""
 
 _START = 2_000_000_000_000_000_000  # later than any clock, so that only the deltas move event time
-_LEVELS = 100  # a side in the snapshots; the mix below keeps a book near that
+_LEVELS = 100  # a side in the snapshots by default; the mix below keeps a book near that
 _FEWEST = 40  # levels a side, below which nothing is removed
 
 
@@ -45,7 +45,7 @@ def partition_of(symbol: str) -> int:
 class _Market:
     """One book in ticks, moving at random: a third of its deltas at the touch, the rest deeper."""
 
-    def __init__(self, symbol: str, number: int, random_: random.Random) -> None:
+    def __init__(self, symbol: str, number: int, random_: random.Random, levels: int) -> None:
         self.symbol = symbol
         self.partition = partition_of(symbol)
         self.sequence = -1
@@ -53,8 +53,8 @@ class _Market:
         self._random = random_
         self._decimals = 1 + number % 4
         middle = 50_000 + 3_000 * (number % 17)
-        self._bids = {middle - 1 - 2 * n: self._lots() for n in range(_LEVELS)}
-        self._asks = {middle + 1 + 2 * n: self._lots() for n in range(_LEVELS)}
+        self._bids = {middle - 1 - 2 * n: self._lots() for n in range(levels)}
+        self._asks = {middle + 1 + 2 * n: self._lots() for n in range(levels)}
         self._bid, self._ask = max(self._bids), min(self._asks)
         self._top: tuple[int, ...] = ()
 
@@ -151,9 +151,9 @@ def events(
         yield random_.choice(markets).delta(time(n))
 
 
-def markets(books: int, seed: int) -> tuple[list[_Market], random.Random]:
+def markets(books: int, seed: int, levels: int = _LEVELS) -> tuple[list[_Market], random.Random]:
     random_ = random.Random(seed)
-    return [_Market(symbol, number, random_) for number, symbol in enumerate(symbols(books))], random_
+    return [_Market(symbol, number, random_, levels) for number, symbol in enumerate(symbols(books))], random_
 
 
 @dataclass
@@ -163,6 +163,8 @@ class Load:
     deltas: int
     books: int = 40
     seed: int = 7
+    depth: int = _LEVELS
+    """Levels a side of the snapshots."""
     snapshots: list[list[tuple[bytes, bytes]]] = field(default_factory=list)
     """By partition: (key, value), one of each book."""
     records: list[list[tuple[bytes, bytes]]] = field(default_factory=list)
@@ -174,7 +176,7 @@ class Load:
 
     def make(self) -> Load:
         encode = msgspec.json.Encoder().encode
-        found, random_ = markets(self.books, self.seed)
+        found, random_ = markets(self.books, self.seed, self.depth)
         made = events(found, random_, lambda n: _START + n * 1_000_000_000 // RATE)
         self.snapshots = [[] for _ in range(PARTITIONS)]
         self.records = [[] for _ in range(PARTITIONS)]

@@ -70,6 +70,13 @@ class Contestant:
                     child.kill()
             process.wait(5)
 
+    def kill(self) -> None:
+        """kill -9, its whole tree; returns when it is gone."""
+        process = self._require()
+        for one in [*process.children(recursive=True), process]:
+            one.kill()
+        process.wait(5)
+
     def pause(self) -> None:
         """SIGSTOP; Kafka must not miss it for longer than its session timeout."""
         self._require().suspend()

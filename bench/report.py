@@ -14,6 +14,7 @@ import psutil
 from bench.entrants import Entrant
 from bench.latency import Latency
 from bench.load import PARTITIONS
+from bench.recovery import Recovery
 from bench.throughput import Throughput
 from tradeflow.kafka.jars import VERSION as KAFKA
 
@@ -95,6 +96,19 @@ def latency_table(results: Sequence[Latency]) -> str:
             + [f"{value:.2f}" for value in times[2:]]
         )
     return table(["ms", "p50", "p99", "p50 ratio", "p99 ratio", "p99.9", "max", "sender late, p99"], rows)
+
+
+def recovery_table(results: Sequence[Recovery]) -> str:
+    own = next((result for result in results if result.entrant == "tradeflow"), None)
+    rows = []
+    for one in results:
+        ratios = (
+            [f"{own.with_state / one.with_state:.2f} ×", f"{own.without_state / one.without_state:.2f} ×"]
+            if own
+            else ["", ""]
+        )
+        rows.append([one.entrant, f"{one.with_state:.2f}", ratios[0], f"{one.without_state:.2f}", ratios[1]])
+    return table(["s", "with local state", "tradeflow : it", "without", "tradeflow : it"], rows)
 
 
 def versions(entrants: Iterable[Entrant]) -> str:

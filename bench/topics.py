@@ -78,6 +78,11 @@ class Watch:
         tps = [TopicPartition(topic, number) for number in range(partitions)]
         return [max(0, found[tp].offset) if tp in found else 0 for tp in tps]
 
+    async def members(self, group: str) -> int:
+        """How many the group has, dead ones included until their session times out."""
+        [response] = await self._admin.describe_consumer_groups([group])
+        return sum(len(described[5]) for described in response.groups)
+
     async def read(self, topic: str) -> list[Any]:
         """Every record of the topic as it is now, partition by partition."""
         ends = {TopicPartition(topic, number): end for number, end in enumerate(await self.ends(topic))}
