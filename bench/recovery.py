@@ -81,7 +81,7 @@ async def _measure(entrant: Entrant, load: Load, keep: bool) -> float:
                 for state in ("data", "run/state"):
                     shutil.rmtree(directory / state, ignore_errors=True)
             await asyncio.gather(*(send(to, EVENTS, n, found) for n, found in enumerate(second)))
-            while await watch.members(entrant.group):
+            while await watch.members(entrant.group):  # noqa: ASYNC110 -- asks Kafka
                 await asyncio.sleep(0.2)
             started = time.monotonic()
             with Contestant(entrant.command(), directory / "run", variables | entrant.variables) as run:
