@@ -123,7 +123,7 @@ async def test_a_muted_book_is_not_told_of_and_the_others_are(session):
 async def test_unknown_controls_say_what_there_is(simulator, session):
     for path, error in (
         ("ftx/drop", "no exchange ftx; there are"),
-        ("binance/explode", "pause, resume, skip/SYMBOL, mute/SYMBOL, unmute/SYMBOL, not explode"),
+        ("binance/explode", "pause, resume, hang_up, skip/SYMBOL, repeat/SYMBOL"),
         ("binance/skip/NO-PE", "binance lists no NO-PE"),
         ("binance/mute/NO-PE", "binance lists no NO-PE"),
     ):

@@ -15,6 +15,7 @@ import orjson
 from aiohttp import web
 
 from tradeflow.simulator.book import MarketBook, Trade, Update
+from tradeflow.simulator.faults import Fate
 from tradeflow.simulator.instruments import Instrument
 from tradeflow.simulator.ladder import Change
 from tradeflow.simulator.market import Market
@@ -32,8 +33,8 @@ class _NumberedClient(Client):
         super().__init__(transport)
         self.sequence = 0
 
-    def send(self, frame: bytes, *, lost: bool = False) -> None:
-        super().send(frame.replace(_NUMBER, b'"sequence_num":%d,' % self.sequence, 1), lost=lost)
+    def send(self, frame: bytes, *, fate: Fate = "") -> None:
+        super().send(frame.replace(_NUMBER, b'"sequence_num":%d,' % self.sequence, 1), fate=fate)
         self.sequence += 1
 
 

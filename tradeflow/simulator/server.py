@@ -12,6 +12,7 @@ from aiohttp import web
 from tradeflow.simulator.binance import Binance
 from tradeflow.simulator.bitmex import Bitmex
 from tradeflow.simulator.coinbase import Coinbase
+from tradeflow.simulator.faults import FRAME_FAULTS, REST_FAULTS
 from tradeflow.simulator.host import Host
 from tradeflow.simulator.kraken import Kraken
 from tradeflow.simulator.market import Market
@@ -20,8 +21,8 @@ from tradeflow.simulator.venue import Venue
 
 VENUES: tuple[type[Venue], ...] = (Binance, Bitmex, Coinbase, Kraken)
 
-FAULTS = ("drop", "refuse", "accept", "pause", "resume")
-SYMBOL_FAULTS = ("skip", "mute", "unmute")
+FAULTS = ("drop", "refuse", "accept", "pause", "resume", "hang_up")
+SYMBOL_FAULTS = (*FRAME_FAULTS, "mute", "unmute")
 
 
 class Simulator(Host):
@@ -200,13 +201,19 @@ class Simulator(Host):
         venue = self.venues[exchange]
         if fault in SYMBOL_FAULTS and symbol:
             try:
-                getattr(venue, fault)(symbol)
+                if fault in FRAME_FAULTS:
+                    venue.spoil(fault, symbol)
+                else:
+                    getattr(venue, fault)(symbol)
             except KeyError:
                 return _error(404, f"{exchange} lists no {symbol}")
+        elif fault == "rest" and symbol.lower() in REST_FAULTS:
+            venue.fail_rest(symbol.lower())
         elif fault in FAULTS and not symbol:
             getattr(venue, fault)()
         else:
-            known = ", ".join([*FAULTS, *(f"{name}/SYMBOL" for name in SYMBOL_FAULTS)])
+            rest = [f"rest/{name}" for name in REST_FAULTS]
+            known = ", ".join([*FAULTS, *(f"{name}/SYMBOL" for name in SYMBOL_FAULTS), *rest])
             return _error(404, f"/control/{exchange}/ knows {known}, not {fault}")
         return web.json_response({"exchange": exchange, "fault": fault})
 

@@ -14,6 +14,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from tradeflow.simulator.book import MarketBook, Update
+from tradeflow.simulator.faults import Fate, Fates, Mishaps, failing
 from tradeflow.simulator.market import Market
 
 Frames = Iterable[tuple[str, bytes]]
@@ -47,12 +48,11 @@ class Client:
         self._transport = transport
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
+        self._mishaps = Mishaps()
 
-    def send(self, frame: bytes, *, lost: bool = False) -> None:
+    def send(self, frame: bytes, *, fate: Fate = "") -> None:
         """Queue an encoded message; a lost one never leaves, as if the exchange had not sent it."""
-        if lost:
-            return
-        self._queue.append(frame)
+        self._queue.extend(self._mishaps.meet(frame, fate) if fate else (frame,))
         self._wake.set()
         if len(self._queue) > QUEUE_LIMIT:
             self.abort()
@@ -101,7 +101,9 @@ class Venue(ABC):
         self._running = asyncio.Event()
         self._running.set()
         self._refusing = False
-        self._skips: Counter[str] = Counter()
+        self._hanging_up = False
+        self._rest_fault = ""
+        self._fates = Fates()
         self._muted: set[str] = set()
 
     # --- what each exchange fills in ----------------------------------------------------------------------
@@ -143,15 +145,15 @@ class Venue(ABC):
             self._broadcast(self.trade_frames(update))
         if symbol in self._muted:
             return
-        lost = self._skips[symbol] > 0
-        self._skips[symbol] -= lost
-        self._broadcast(self.book_frames(update), lost=lost)
+        self._broadcast(self.book_frames(update), fate=self._fates.take(symbol))
 
-    def _broadcast(self, frames: Frames, *, lost: bool = False) -> None:
+    def _broadcast(self, frames: Frames, *, fate: Fate = "") -> None:
         for topic, frame in frames:
             for client in self._subscribers[topic]:
                 self.counts["frames"] += 1
-                client.send(frame, lost=lost)
+                client.send(frame, fate=fate)
+                if self._hanging_up:
+                    asyncio.get_running_loop().call_later(0.02, client.abort)
 
     def has_subscribers(self, topic: str) -> bool:
         return bool(self._subscribers.get(topic))
@@ -176,7 +178,9 @@ class Venue(ABC):
         self._refusing = True
 
     def accept(self) -> None:
-        self._refusing = False
+        """End `refuse`, `hang_up` and `fail_rest`."""
+        self._refusing = self._hanging_up = False
+        self._rest_fault = ""
 
     def pause(self) -> None:
         """Fall silent: connections stay, what should be sent waits for `resume`."""
@@ -185,10 +189,22 @@ class Venue(ABC):
     def resume(self) -> None:
         self._running.set()
 
-    def skip(self, symbol: str) -> None:
-        """Lose the next book frame of a canonical symbol: a gap.  Raises KeyError for a symbol not listed."""
+    def hang_up(self) -> None:
+        """Cut every connection after its first frame of the market, until `accept`."""
+        self._hanging_up = True
+
+    def fail_rest(self, fault: str) -> None:
+        """Answer REST with one of REST_FAULTS, until `accept`."""
+        self._rest_fault = fault
+
+    def spoil(self, fault: str, symbol: str) -> None:
+        """One of FRAME_FAULTS to the next book frame of a canonical symbol.  Raises KeyError for one not listed."""
         self._listed(symbol)
-        self._skips[symbol] += 1
+        self._fates.add(symbol, fault)
+
+    def skip(self, symbol: str) -> None:
+        """Lose the next book frame of a canonical symbol: a gap."""
+        self.spoil("skip", symbol)
 
     def mute(self, symbol: str) -> None:
         """Say nothing more of a symbol's book, not even to who subscribes or asks, until `unmute`: its other
@@ -217,6 +233,8 @@ class Venue(ABC):
         async def guarded(request: web.Request) -> web.StreamResponse:
             if self._refusing:
                 raise web.HTTPServiceUnavailable(text=f"{self.name} refuses connections")
+            if self._rest_fault and "Upgrade" not in request.headers:
+                return await failing(self._rest_fault, handler, request)
             return await handler(request)
 
         return guarded
