@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -100,9 +101,9 @@ class Samples(Records):
     def book(self, symbol: str, **fields: Any) -> None:
         super().book(symbol, **fields)
         if len(self.events) % self.every == 0 or fields["snapshot"]:
-            time = fields["exchange_time"]
-            if isinstance(time, str):
-                at = {"time": nanoseconds(time)}
+            moment = fields["exchange_time"]
+            if isinstance(moment, str):
+                at = {"time": nanoseconds(moment)}
             else:
                 at = {"sequence": fields["exchange_sequence"]}
             bids, asks = self.books[symbol]
@@ -180,6 +181,11 @@ class Trial:
 
     def downs(self, epoch: int) -> list[RawDown]:
         return [r for *_, r in self.sent.records if isinstance(r, RawDown) and r.epoch == epoch]
+
+    def ask(self, symbol: str, reason: str, sequence: int = 10**9) -> None:
+        """As a market would."""
+        now = time.time_ns()
+        assert self.supervisor.request_resync(symbol, reason, epoch=self.epoch, sequence=sequence, time=now)
 
     async def until_live(self, after: int, seconds: float = 5.0) -> None:
         await until(lambda: self.state == "live" and self.epoch > after, seconds)
@@ -316,10 +322,7 @@ async def test_a_lost_record_heals_that_book_alone(simulator, exchange):
             reader.catch_up(victim if times > 1 else "")
             snapshots = sum(r.snapshot for r in trial.sent.of(RawBook, victim))
             asked = asyncio.get_running_loop().time()
-            book = reader.books[victim]
-            assert trial.supervisor.request_resync(
-                victim, "gap: have 1, got 3", epoch=trial.epoch, sequence=book.sequence
-            )
+            trial.ask(victim, "gap: have 1, got 3", reader.books[victim].sequence)
             await until(lambda n=snapshots: sum(r.snapshot for r in trial.sent.of(RawBook, victim)) > n)
             assert asyncio.get_running_loop().time() - asked < 2
             sent = len(trial.sent.records)
@@ -341,7 +344,7 @@ async def test_a_symbol_that_the_exchange_has_muted_restarts_the_connection(simu
         await trial.until_live(0, 15)
         await simulator.fault(exchange, "mute", victim)
         try:
-            assert trial.supervisor.request_resync(victim, "crossed")
+            trial.ask(victim, "crossed")
             await until(lambda: trial.downs(1), 3)
             assert (
                 trial.downs(1)[0].reason == f"no snapshot of {victim} in 1 s after its resync began: crossed"
@@ -359,7 +362,7 @@ async def test_binance_keeps_the_other_books_while_rest_fails_for_one(simulator)
         reader.catch_up()
         await simulator.fault("binance", "mute", victim)
         try:
-            assert trial.supervisor.request_resync(victim, "crossed")
+            trial.ask(victim, "crossed")
             await asyncio.sleep(1.5)
             reader.catch_up(victim)
             assert reader.books[victim].state == "broken" and reader.others_were_live

@@ -219,14 +219,16 @@ async def test_when_kafka_is_away_the_gap_is_marked_and_a_new_epoch_follows():
 async def test_resync_requests_restart_the_connection_but_not_too_often():
     async with Trial(healthy, resync_interval=1.0, heartbeat_interval=0.1) as trial:
         await until(lambda: trial.supervisor.status()["state"] == "live")
-        assert not trial.supervisor.request_resync("DOGE-USDT", "hole")
-        assert not trial.supervisor.request_resync("BTC-USDT", "hole", epoch=9), "that epoch is over"
-        assert trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10)
+        assert not trial.supervisor.request_resync("DOGE-USDT", "hole", epoch=10, sequence=0, time=0)
+        assert not trial.supervisor.request_resync("BTC-USDT", "hole", epoch=9, sequence=0, time=0), (
+            "that epoch is over"
+        )
+        assert trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10, sequence=0, time=0)
         await until(lambda: trial.claims == 2)
         first = time.monotonic()
         assert trial.reasons() == ["resync of BTC-USDT: hole after 17"]
         await until(lambda: trial.supervisor.status()["state"] == "live")
-        assert trial.supervisor.request_resync("BTC-USDT", "crossed", epoch=20)
+        assert trial.supervisor.request_resync("BTC-USDT", "crossed", epoch=20, sequence=0, time=0)
         await until(lambda: trial.claims == 3)
         assert 0.5 <= time.monotonic() - first < 2
 
@@ -237,14 +239,14 @@ async def test_a_resync_takes_one_book_anew_on_the_running_connection():
     async with trial:
         await until(lambda: trial.supervisor.status()["state"] == "live")
         asked = time.monotonic()
-        assert trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10, sequence=0)
-        assert not trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10, sequence=0)
+        assert trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10, sequence=0, time=0)
+        assert not trial.supervisor.request_resync("BTC-USDT", "hole after 17", epoch=10, sequence=0, time=0)
         await until(lambda: trial.source.asked == ["BTC-USDT"])
         assert time.monotonic() - asked < 0.2
         status = trial.supervisor.status()
         assert status["resyncing"] == {"BTC-USDT": "hole after 17"} and status["state"] == "live"
         snapshots(trial.publisher)
-        assert not trial.supervisor.request_resync("BTC-USDT", "late", epoch=10, sequence=0)
+        assert not trial.supervisor.request_resync("BTC-USDT", "late", epoch=10, sequence=0, time=0)
         status = trial.supervisor.status()
         assert (status["resyncing"], status["resyncs"], status["gaps"]) == ({}, 1, 1)
         assert trial.claims == 1 and not trial.reasons()

@@ -9,13 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import aiohttp
+import msgspec
 from cryptofeed.defines import L2_BOOK
 from cryptofeed.exchanges import Binance
 from cryptofeed.types import OrderBook
-from yapic import json as cryptofeed_json
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
 from tradeflow.feeds.source import FeedError, GapError, Sink, describe
@@ -71,6 +71,33 @@ class SnapshotBudget:
 budget = SnapshotBudget()
 
 
+Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,64}(\.[0-9]{1,64})?\Z")]
+Levels = list[tuple[Number, Number]]
+Id = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Depth(TypedDict):
+    """REST's snapshot."""
+
+    lastUpdateId: Id
+    bids: Levels
+    asks: Levels
+
+
+class DepthUpdate(msgspec.Struct):
+    """What a `depthUpdate` must be: cryptofeed's parser takes `true` for 1 and never looks at `s`."""
+
+    E: Id
+    s: str
+    U: Id
+    u: Id
+    b: Levels
+    a: Levels
+
+
+_depth = msgspec.json.Decoder(Depth)
+
+
 class BinanceFeed(Binance):  # type: ignore[misc]
     """While a book's snapshot is awaited its updates are kept, and continue it; the other books go on."""
 
@@ -106,11 +133,15 @@ class BinanceFeed(Binance):  # type: ignore[misc]
         await budget.take()
         url = self.rest_endpoints[0].route("l2book", self.sandbox).format(pair, SNAPSHOT_LEVELS)
         try:
-            return dict(cryptofeed_json.loads(await self.http_conn.read(url), parse_float=Decimal))
+            body = await self.http_conn.read(url)
         except aiohttp.ClientResponseError as error:
             if error.status in (418, 429):
                 budget.block(float(error.headers.get("Retry-After", 60) if error.headers else 60))
             raise
+        try:
+            return dict(_depth.decode(body))
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise FeedError(f"unusable snapshot of {pair} ({error!r:.200}): {body!r:.200}") from error
 
     async def _adopt(self, pair: str, raw: dict[str, Any]) -> None:
         symbol = self.exchange_symbol_to_std_symbol(pair)
@@ -134,6 +165,9 @@ class BinanceFeed(Binance):  # type: ignore[misc]
         await self.book_callback(L2_BOOK, book, now, raw=raw, sequence_number=raw["lastUpdateId"])
 
     async def _book(self, msg: dict[str, Any], pair: str, timestamp: float) -> None:
+        update = msgspec.convert(msg, DepthUpdate)
+        if update.s != pair or update.u < update.U:
+            raise FeedError(f"an update {update.U} to {update.u} of {update.s} in the stream of {pair}")
         if (kept := self._kept.get(pair)) is not None:
             kept.append((self.receipt_time, msg))
             return

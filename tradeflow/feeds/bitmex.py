@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
 from cryptofeed.defines import ASK, BID
@@ -14,7 +15,7 @@ from cryptofeed.types import OrderBook, Trade
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, as_sent
 from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.rotation import REFRESH_SECONDS
-from tradeflow.feeds.source import Sink
+from tradeflow.feeds.source import FeedError, Sink
 from tradeflow.settings import Settings
 
 DATA = '{"table"'
@@ -25,7 +26,40 @@ class Answer(msgspec.Struct):
     unsubscribe: str = ""
 
 
+Action = Literal["partial", "insert", "update", "delete"]
+Number = int | Decimal
+
+
+class Row(msgspec.Struct):
+    """What a level must be: cryptofeed's parser takes any side but Buy for Sell, and `true` for 1."""
+
+    symbol: str
+    id: int
+    side: Literal["Buy", "Sell"]
+    price: Number | None = None
+    size: Number | None = None
+
+
 _answer = msgspec.json.Decoder(Answer)
+
+
+def _malformed(rows: list[Row], action: Action) -> str:
+    """What a frame can't be; empty if it can."""
+    if any(row.symbol != rows[0].symbol for row in rows):
+        return "rows of several symbols"
+    if action == "delete":
+        return ""
+    if any(row.size is None or row.size <= 0 for row in rows):
+        return "a level without a size"
+    if action == "update":
+        return ""
+    if any(row.price is None for row in rows):
+        return "a level without a price"
+    if len({(row.side, row.price) for row in rows}) < len(rows) or len(
+        {(row.side, row.id) for row in rows}
+    ) < len(rows):
+        return "a level twice"
+    return ""
 
 
 class BitmexFeed(Bitmex):  # type: ignore[misc]
@@ -57,9 +91,13 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
         await self._anew.start(self.std_symbol_to_exchange_symbol(symbol))
 
     async def _book(self, msg: dict[str, Any], timestamp: float) -> None:
-        if not msg["data"]:
+        rows = msgspec.convert(msg["data"], list[Row], builtin_types=(Decimal,))  # no text for a number
+        action = msgspec.convert(msg["action"], Action)
+        if not rows:
             return
-        name, is_partial = msg["data"][0]["symbol"], msg["action"] == "partial"
+        name, is_partial = rows[0].symbol, action == "partial"
+        if reason := _malformed(rows, action):
+            raise FeedError(f"{action} of {name}: {reason}")
         if not self._anew.passes(name, is_partial):
             return
         symbol = self.exchange_symbol_to_std_symbol(name)

@@ -29,7 +29,7 @@ class Frame(msgspec.Struct):
     channel: str = ""
     sequence_num: int | None = None
     timestamp: str | None = None
-    events: msgspec.Raw = msgspec.Raw(b"[]")
+    events: msgspec.Raw = msgspec.Raw(b"null")
     type: str = ""
     message: str = ""
 
@@ -41,7 +41,7 @@ class Update(msgspec.Struct):
 
 
 class BookEvent(msgspec.Struct):
-    type: str
+    type: Literal["snapshot", "update"]
     product_id: str
     updates: list[Update]
 
@@ -122,6 +122,8 @@ class CoinbaseFeed(Coinbase):  # type: ignore[misc]
         """All channels of a connection share one sequence without a hole."""
         number = frame.sequence_num
         if number is None:
+            if frame.channel:
+                raise FeedError(f"a frame of {frame.channel} without a sequence_num")
             return
         if self._sequence is not None and number != self._sequence + 1:
             raise GapError(f"sequence_num {number} follows {self._sequence}")

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
+import msgspec
 from cryptofeed.connection import AsyncConnection
 from cryptofeed.defines import ASK, BID, L2_BOOK, TRADES
 from cryptofeed.feed import Feed
@@ -27,9 +28,14 @@ from tradeflow.messages import Level
 
 logger = logging.getLogger(__name__)
 
+_well_formed = msgspec.json.Decoder(msgspec.Raw).decode
+"""Raises for what is no JSON, or nested too deeply."""
+
 PING_INTERVAL = 1.0
 """Seconds; the answers are the proof of life behind a quiet book's heartbeats."""
 PONG_TIMEOUT = 5.0
+LONGEST = 64
+"""Digits before or after the point of a number that anybody means."""
 
 
 @runtime_checkable
@@ -157,12 +163,16 @@ class CryptofeedSource(Source):
 
     async def _handle(self, feed: Feed, handler: Any, message: Any, connection: AsyncConnection) -> None:
         try:
+            # cryptofeed's JSON parser overflows the stack, and ends the process, where arrays nest deeply.
+            _well_formed(message)
+            if isinstance(message, bytes):  # msgspec checks only what it reads
+                message = message.decode()
             await handler(message, connection, feed.receipt_time / 1e9)
         except (FeedError, OSError, TimeoutError, aiohttp.ClientError):
             raise
         except Exception as error:
             logger.exception("%s: a frame that the parser can't use: %.500r", self.exchange, message)
-            raise FeedError(f"unusable frame ({error!r}): {message!r:.200}") from error
+            raise FeedError(f"unusable frame ({error!r:.200}): {message!r:.200}") from error
 
     async def _watch(self, websocket: Any, sink: Sink) -> None:
         """Raises FeedError when the other end no longer answers, or has stopped to send data."""
@@ -213,13 +223,17 @@ class CryptofeedSource(Source):
 
 
 def exact(number: Decimal | int | str) -> str:
-    """The number's own digits, without an exponent.  Raises TypeError for a float: its digits are lost."""
+    """The number's own digits, without an exponent.
+
+    Raises TypeError for a float, whose digits are lost, ValueError for a number of more than 64 digits."""
+    if isinstance(number, str):
+        number = Decimal(number)
     if isinstance(number, Decimal):
+        if abs(number.adjusted()) > LONGEST:  # written out, 1E+999999999 is a gigabyte
+            raise ValueError(f"{number} has more than {LONGEST} digits before or after the point")
         return format(number, "f")
     if isinstance(number, int):
         return str(number)
-    if isinstance(number, str):
-        return format(Decimal(number), "f")
     raise TypeError(f"{number!r} is a {type(number).__name__}: prices and sizes must not pass through floats")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from zlib import crc32
 
 import msgspec
@@ -15,7 +16,7 @@ from cryptofeed.feed import Feed
 from cryptofeed.symbols import Symbols
 
 from tables.book import Book
-from tradeflow.feeds.cryptofeed_source import CryptofeedSource, exact
+from tradeflow.feeds.cryptofeed_source import LONGEST, CryptofeedSource, exact
 from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.rotation import REFRESH_SECONDS
 from tradeflow.feeds.source import FeedError, Sink
@@ -25,6 +26,9 @@ from tradeflow.settings import Settings
 logger = logging.getLogger(__name__)
 
 CHECKSUM_LEVELS = 10
+
+_is_plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
+_is_exponential = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+").fullmatch
 
 
 class Frame(msgspec.Struct):
@@ -47,10 +51,13 @@ class Ended(msgspec.Struct):
     symbol: str
 
 
+Decimals = Annotated[int, msgspec.Meta(ge=0, le=LONGEST)]
+
+
 class Pair(msgspec.Struct):
     symbol: str
-    price_precision: int
-    qty_precision: int
+    price_precision: Decimals
+    qty_precision: Decimals
 
 
 class Instruments(msgspec.Struct):
@@ -58,10 +65,10 @@ class Instruments(msgspec.Struct):
 
 
 class PriceLevel(msgspec.Struct):
-    """JSON numbers, decoded from their digits: no float in between."""
+    """JSON numbers, by their digits: no float in between."""
 
-    price: Decimal
-    qty: Decimal
+    price: msgspec.Raw
+    qty: msgspec.Raw
 
 
 class BookData(msgspec.Struct):
@@ -130,6 +137,8 @@ class KrakenFeed(Feed):  # type: ignore[misc]
     async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
         frame = _frame.decode(msg)
         if frame.channel == "book":
+            if frame.type not in ("snapshot", "update"):
+                raise FeedError(f"a book frame of type {frame.type!r:.50}")
             for data in _books.decode(frame.data):
                 self._on_book(data, is_snapshot=frame.type == "snapshot")
         elif frame.channel == "trade":
@@ -171,9 +180,9 @@ class KrakenFeed(Feed):  # type: ignore[misc]
     def _on_book(self, data: BookData, *, is_snapshot: bool) -> None:
         if not self._anew.passes(data.symbol, is_snapshot):
             return
+        pair = self._pairs[data.symbol]
         if not is_snapshot and data.symbol not in self._books:  # its book had a gap
             return
-        pair = self._pairs[data.symbol]
         bids, asks = _levels(data.bids, pair), _levels(data.asks, pair)
         if is_snapshot:
             book = self._books[data.symbol] = Book(bids, asks)
@@ -219,10 +228,15 @@ def _levels(levels: list[PriceLevel], pair: Pair) -> list[Level]:
     ]
 
 
-def _digits(number: Decimal, decimals: int) -> str:
-    """As sent, filled up with zeros where a JSON writer has dropped them."""
-    text = format(number, "f")
-    return text if len(text.partition(".")[2]) >= decimals else f"{number:.{decimals}f}"
+def _digits(number: msgspec.Raw, decimals: int) -> str:
+    """As sent, filled up with zeros where a JSON writer has dropped them.  Raises ValueError for no number."""
+    text = bytes(number).decode()
+    if not _is_plain(text):
+        if not _is_exponential(text):
+            raise ValueError(f"{text[:100]} is no number that isn't negative")
+        text = exact(text)
+    whole, _, fraction = text.partition(".")
+    return text if len(fraction) >= decimals else f"{whole}.{fraction.ljust(decimals, '0')}"
 
 
 class KrakenSource(CryptofeedSource):

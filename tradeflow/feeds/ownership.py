@@ -59,7 +59,13 @@ class Feeds(Service):
 
     def resync(self, request: ResyncRequest) -> None:
         if running := self._running.get(request.feed):
-            running[0].request_resync(request.symbol, request.reason, request.epoch, request.sequence)
+            running[0].request_resync(
+                request.symbol,
+                request.reason,
+                epoch=request.epoch,
+                sequence=request.sequence,
+                time=request.time,
+            )
 
     def foreign_claim(self, epoch: int, claim: FeedClaim) -> None:
         """A claim was read back from Kafka: one of another worker above ours means that readers drop our records."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tradeflow.messages import Level, RawBook, RawDown, RawHeartbeat, RawTrade
+from tradeflow.normalize import NormalizeError, check_book
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ Send = Callable[[str, int, bytes, bytes], None]
 """send(topic, partition, key, value): synchronous, bounded; raises BufferError when it can take no more."""
 
 OVERTAKEN_NS = 4_000_000_000
-"""A reader that a snapshot didn't heal asks again after 5 s: by then nothing has overtaken its request."""
+"""Event time.  A reader that a snapshot didn't heal asks again after 5 s: nothing overtakes that request."""
 
 
 class _Symbol:
@@ -159,6 +160,14 @@ class Publisher:
             checksum=checksum,
             depth=depth,
         )
+        try:
+            check_book(record)
+        except NormalizeError as error:  # a dead letter: readers would see the hole with the next record only
+            self.gap(symbol, f"unusable record: {error}")
+            return
+        except Exception as error:
+            self._fail(symbol, error)
+            return
         if self._publish(self.book_topic, state, record):
             state.book_sequence += 1
             state.last_sent = receipt_time
@@ -221,15 +230,15 @@ class Publisher:
         state.gapped = True
         self.noted.set()
 
-    def wants(self, symbol: str, sequence: int | None) -> bool:
-        """Whether a reader that was at `sequence` (None: unknown) when it asked for a snapshot needs a new one.
+    def wants(self, symbol: str, sequence: int, time: int) -> bool:
+        """Whether a reader that was at `sequence`, at event time `time`, when it asked for a snapshot needs one.
 
-        Not while its subscription has had none, nor when a recent one has overtaken the request."""
+        Not while its subscription has had none, nor when one has overtaken the request: a reader that is
+        behind would break its book again and again, each time just before it would have been healed."""
         state = self._symbols[symbol]
         if state.unavailable or state.snapshot_sequence < 0:
             return False
-        overtaken = sequence is not None and sequence < state.snapshot_sequence
-        return not (overtaken and self._clock() - state.snapshot_time < OVERTAKEN_NS)
+        return sequence >= state.snapshot_sequence or time - state.snapshot_time >= OVERTAKEN_NS
 
     def unavailable(self, symbol: str, reason: str) -> None:
         state = self._accept(symbol)

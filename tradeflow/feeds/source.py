@@ -7,6 +7,9 @@ from typing import Protocol
 
 from tradeflow.messages import Level
 
+LONGEST_REASON = 500
+"""Characters: an exchange's own words may be of any length."""
+
 
 class FeedError(Exception):
     """Why a connection had to end; the message goes into the `down` records and into `/feeds`."""
@@ -17,10 +20,11 @@ class GapError(FeedError):
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line; of a group, its first member."""
+    """An exception in at most 500 characters; of a group, its first member."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}" if str(error) else repr(error)
+    text = f"{type(error).__name__}: {error}" if str(error) else repr(error)
+    return text[:LONGEST_REASON]
 
 
 class Sink(Protocol):

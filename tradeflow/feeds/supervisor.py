@@ -81,18 +81,16 @@ class Supervisor:
             await asyncio.wait([self._task])
         self._enter("stopped")
 
-    def request_resync(
-        self, symbol: str, reason: str, epoch: int | None = None, sequence: int | None = None
-    ) -> bool:
-        """Ask for a book to be taken anew; `epoch`, `sequence`: where the asking reader's book is.
+    def request_resync(self, symbol: str, reason: str, *, epoch: int, sequence: int, time: int) -> bool:
+        """Ask for a book to be taken anew; where the asking reader's book is, and at which event time.
 
         False where there is nothing to do: that epoch is over, a snapshot has overtaken the request or is on
         its way, or the symbol isn't this feed's."""
-        if symbol not in self.source.symbols or (epoch is not None and epoch < self.publisher.epoch):
+        if symbol not in self.source.symbols or epoch < self.publisher.epoch:
             return False
-        if self.state not in ("connecting", "live"):
+        if self.state not in ("connecting", "live") or symbol in self.publisher.gaps:
             return False
-        if symbol in self.publisher.gaps or not self.publisher.wants(symbol, sequence):
+        if not self.publisher.wants(symbol, sequence, time):
             return False
         self.publisher.gap(symbol, reason)
         return True
