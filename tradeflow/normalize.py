@@ -33,6 +33,7 @@ _DISTINCT = 2.0**33  # below, neighboring floats are closer than a microsecond
 _LONGEST = 64  # digits before or after the point; 1E+999999999 is a number, but nobody's price
 
 _is_canonical = re.compile(r"(?:0|[1-9][0-9]{0,63})(?:\.[0-9]{0,63}[1-9])?").fullmatch
+_is_plain = re.compile(r"[0-9]{1,64}(?:\.[0-9]{1,64})?").fullmatch
 _is_digits = re.compile(r"[0-9]{1,64}").fullmatch
 _ISO_SECOND = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})").fullmatch
 _ISO_REST = re.compile(r"(?:[.,]([0-9]+))?(?:Z|z|([+-])([0-9]{2}):?([0-9]{2}))?").fullmatch
@@ -95,6 +96,21 @@ def normalize(raw: Raw) -> Normalized:
     )
 
 
+def check_book(raw: RawBook) -> None:
+    """Raises NormalizeError for what normalize would refuse: its feed sees at once that the book has a gap.
+
+    Stricter in one thing: a feed writes numbers without exponents."""
+    plain = _is_plain
+    for side in (raw.bids, raw.asks):
+        for price, size in side:
+            if not plain(price) or not plain(size) or not price.strip("0."):
+                raise NormalizeError(f"level [{price[:100]!r}, {size[:100]!r}] is no price with a size")
+    if raw.exchange_time is not None:
+        nanoseconds(raw.exchange_time)
+    if raw.checksum is not None:
+        _checksum(raw.checksum)
+
+
 def canonical_decimal(text: str) -> str:
     """The one spelling of a number: `1E-7` → `0.0000001`, `100.10` → `100.1`, `0E-8` → `0`.
 
@@ -112,9 +128,9 @@ def canonical_decimal(text: str) -> str:
     if "_" in text or not text.isascii():  # which Decimal takes for digits
         raise NormalizeError(f"{text[:200]!r} is not a number")
     if not number.is_finite():
-        raise NormalizeError(f"{text!r} is not a finite number")
+        raise NormalizeError(f"{text[:200]!r} is not a finite number")
     if number < 0:
-        raise NormalizeError(f"{text!r} is negative")
+        raise NormalizeError(f"{text[:200]!r} is negative")
     if number == 0:
         return "0"
     if abs(number.adjusted()) > _LONGEST or len(number.as_tuple().digits) > 2 * _LONGEST:
@@ -145,7 +161,7 @@ def nanoseconds(time: float | str) -> int:
     else:
         result = _float_nanoseconds(time)
     if not 0 <= result <= _LATEST:
-        raise NormalizeError(f"time {time!r} is not between 1970 and 2262: are these seconds?")
+        raise NormalizeError(f"time {time!r:.100} is not between 1970 and 2262: are these seconds?")
     return result
 
 
@@ -161,19 +177,19 @@ def _level(price: str, size: str) -> Level:
     try:
         level = canonical_decimal(price), canonical_decimal(size)
     except NormalizeError as error:
-        raise NormalizeError(f"level [{price!r}, {size!r}]: {error}") from None
+        raise NormalizeError(f"level [{price!r:.100}, {size!r:.100}]: {error}") from None
     if level[0] == "0":
-        raise NormalizeError(f"level [{price!r}, {size!r}]: a price is above zero")
+        raise NormalizeError(f"level [{price!r:.100}, {size!r:.100}]: a price is above zero")
     return level
 
 
 def _trade(raw: RawTrade, symbol: str) -> Trade:
     side = _SIDES.get(raw.side.lower())
     if side is None:
-        raise NormalizeError(f"side {raw.side!r} is neither buy nor sell")
+        raise NormalizeError(f"side {raw.side!r:.100} is neither buy nor sell")
     price, size = _level(raw.price, raw.size)
     if size == "0":
-        raise NormalizeError(f"size {raw.size!r}: a trade's size is above zero")
+        raise NormalizeError(f"size {raw.size!r:.100}: a trade's size is above zero")
     return Trade(
         exchange=raw.exchange,
         symbol=symbol,
@@ -192,15 +208,15 @@ def _trade(raw: RawTrade, symbol: str) -> Trade:
 def _checksum(checksum: int | str) -> int:
     if isinstance(checksum, int):
         return checksum
-    if not (checksum.isascii() and checksum.isdigit()):
-        raise NormalizeError(f"checksum {checksum!r} is not an integer")
+    if not _is_digits(checksum):
+        raise NormalizeError(f"checksum {checksum[:200]!r} is not an integer of at most 64 digits")
     return int(checksum)
 
 
 def _iso_nanoseconds(text: str) -> int:
     rest = _ISO_REST(text, _ISO_SECOND_LENGTH)
     if not rest:
-        raise NormalizeError(f"time {text!r} is neither seconds nor ISO 8601")
+        raise NormalizeError(f"time {text!r:.100} is neither seconds nor ISO 8601")
     fraction, sign, hours, minutes = rest.groups()
     seconds = _iso_seconds(text[:_ISO_SECOND_LENGTH])
     if sign:
@@ -214,14 +230,14 @@ def _iso_seconds(text: str) -> int:
     """Seconds of the part before the fraction, as if it were UTC; a stream repeats it many times."""
     match = _ISO_SECOND(text)
     if not match:
-        raise NormalizeError(f"time {text!r} is neither seconds nor ISO 8601")
+        raise NormalizeError(f"time {text!r:.100} is neither seconds nor ISO 8601")
     day, hour, minute, second = match.groups()
     if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
-        raise NormalizeError(f"time {text!r}: there is no {hour}:{minute}:{second}")
+        raise NormalizeError(f"time {text!r:.100}: there is no {hour}:{minute}:{second}")
     try:
         days = date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()
     except ValueError:
-        raise NormalizeError(f"time {text!r}: there is no day {day}") from None
+        raise NormalizeError(f"time {text!r:.100}: there is no day {day}") from None
     return days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second)
 
 
@@ -230,7 +246,7 @@ def _fraction(digits: str, text: str) -> int:
     if not digits:
         return 0
     if len(digits) > 9 and digits[9:].strip("0"):
-        raise NormalizeError(f"time {text!r} is finer than a nanosecond")
+        raise NormalizeError(f"time {text!r:.100} is finer than a nanosecond")
     return int(digits[:9].ljust(9, "0"))
 
 
@@ -238,8 +254,8 @@ def _float_nanoseconds(time: float) -> int:
     """For the floats that are spelled with an exponent, and to refuse the rest by name."""
     number = Decimal(repr(time))
     if not number.is_finite() or number < 0:
-        raise NormalizeError(f"time {time!r} is not seconds since 1970")
+        raise NormalizeError(f"time {time!r:.100} is not seconds since 1970")
     scaled = number.scaleb(9)
     if scaled != int(scaled):
-        raise NormalizeError(f"time {time!r} is finer than a nanosecond")
+        raise NormalizeError(f"time {time!r:.100} is finer than a nanosecond")
     return int(scaled)

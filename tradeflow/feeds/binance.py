@@ -176,6 +176,9 @@ class BinanceFeed(Binance):  # type: ignore[misc]
             self._kept[pair] = deque([(self.receipt_time, msg)], KEPT_UPDATES)
             self.sink.gap(symbol, f"updates {last + 1} to {msg['U'] - 1} are missing")
             return
+        if update.u < last and self._l2_book[symbol].delta is not None:  # cryptofeed would skip it, for ever
+            self.sink.gap(symbol, f"update {update.u} follows {last}")
+            return
         await super()._book(msg, pair, timestamp)
         if symbol in self._edges and budget.wait() == 0 and self._is_near_edge(symbol):
             self.spawn(self._take_anew(pair, has_gap=False))

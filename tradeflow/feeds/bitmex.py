@@ -55,9 +55,8 @@ def _malformed(rows: list[Row], action: Action) -> str:
         return ""
     if any(row.price is None for row in rows):
         return "a level without a price"
-    if len({(row.side, row.price) for row in rows}) < len(rows) or len(
-        {(row.side, row.id) for row in rows}
-    ) < len(rows):
+    prices, ids = {(row.side, row.price) for row in rows}, {(row.side, row.id) for row in rows}
+    if min(len(prices), len(ids)) < len(rows):
         return "a level twice"
     return ""
 

@@ -16,20 +16,16 @@ from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
-import msgspec
 from cryptofeed.connection import AsyncConnection
 from cryptofeed.defines import ASK, BID, L2_BOOK, TRADES
 from cryptofeed.feed import Feed
 from cryptofeed.types import OrderBook, Trade
 
-from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, load_instruments
+from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, load_instruments, well_formed
 from tradeflow.feeds.source import FeedError, Sink, Source
 from tradeflow.messages import Level
 
 logger = logging.getLogger(__name__)
-
-_well_formed = msgspec.json.Decoder(msgspec.Raw).decode
-"""Raises for what is no JSON, or nested too deeply."""
 
 PING_INTERVAL = 1.0
 """Seconds; the answers are the proof of life behind a quiet book's heartbeats."""
@@ -163,8 +159,7 @@ class CryptofeedSource(Source):
 
     async def _handle(self, feed: Feed, handler: Any, message: Any, connection: AsyncConnection) -> None:
         try:
-            # cryptofeed's JSON parser overflows the stack, and ends the process, where arrays nest deeply.
-            _well_formed(message)
+            well_formed(message)
             if isinstance(message, bytes):  # msgspec checks only what it reads
                 message = message.decode()
             await handler(message, connection, feed.receipt_time / 1e9)

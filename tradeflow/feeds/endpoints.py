@@ -10,6 +10,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 from cryptofeed.connection import HTTPSync
 from cryptofeed.feed import Feed
@@ -87,8 +88,13 @@ class _TimedHTTP(HTTPSync):  # type: ignore[misc]
         with requests.Session() as session:
             session.trust_env = not is_loopback(address)
             response = session.get(address, headers=headers, params=params, timeout=REST_TIMEOUT)
+        if json and response.ok:
+            well_formed(response.content)
         return self.process_response(response, address, json=json, text=text, uuid=uuid)
 
+
+well_formed = msgspec.json.Decoder(msgspec.Raw).decode
+"""Raises for what is no JSON, or is nested so deeply that cryptofeed's parser would overflow the stack."""
 
 _loaded: dict[tuple[str, str], tuple[float, dict[str, str], dict[str, Any]]] = {}
 
