@@ -134,8 +134,8 @@ class Settings(KafkaSettings):
     max_jump_pct: float = Field(
         50.0,
         ge=0,
-        description="Percent of its mid by which a single update may move a book. Beyond it the book is broken until its "
-        "exchange has sent it anew; 0 = believe anything.",
+        description="Percent of its mid by which a single update may move a book. Beyond it the book is broken until"
+        " its exchange has sent it anew; 0 = believe anything.",
     )
     silence_timeout: float = Field(
         5.0,
