@@ -105,11 +105,14 @@ class Records:
         self.last_alive = 0
         self.gaps: dict[str, str] = {}
         """Books that wait for a snapshot, and why."""
+        self.strays = 0
+        """Deltas after a gap and before its snapshot: none, where the source takes the book anew."""
         self.resync: Callable[[str], bool] = bool
         """Called for each gap at once, as a supervisor does at first."""
 
     def book(self, symbol: str, **fields: Any) -> None:
         if symbol in self.gaps and not fields["snapshot"]:
+            self.strays += 1
             return
         self.gaps.pop(symbol, None)
         fields = {"exchange_sequence": None, "checksum": None, "depth": None, **fields}
