@@ -78,9 +78,8 @@ class Exchange:
             frame = self.world.seal(frame)
         reading = self.world.read(frame)
         assert reading.kind != "unusable", frame[:2_000]
-        if not reading.maybe:
-            for change in reading.changes:
-                self.world.accept(change)
+        for change in reading.changes:
+            self.world.accept(change)
         return frame
 
     def is_sound(self) -> bool:

@@ -36,8 +36,6 @@ class Reading(NamedTuple):
     """unusable: the connection must end; book: these changes are published, or the connection ends."""
     changes: list[Change]
     """Of an unusable frame: those of its parts before the one that isn't."""
-    maybe: bool = False
-    """Nothing need be published: what the frame says is known already."""
 
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?").fullmatch
@@ -125,13 +123,13 @@ class Reader:
         except RecursionError:
             return Reading("other", [])
         try:
-            known = self._read(message, changes)
+            self._read(message, changes)
         except Unusable:
             return Reading("unusable", changes)
-        return Reading("book" if changes else "other", changes, bool(known))
+        return Reading("book" if changes else "other", changes)
 
-    def _read(self, message: Any, changes: list[Change]) -> bool | None:
-        """Adds to `changes`; True if they may be known already.  Raises Unusable."""
+    def _read(self, message: Any, changes: list[Change]) -> None:
+        """Adds to `changes`.  Raises Unusable."""
         raise NotImplementedError
 
     def symbol(self, name: Any) -> str:
@@ -162,16 +160,16 @@ class BinanceReader(Reader):
         self.streaming: set[str] = set()
         """Symbols of which an update has followed the snapshot."""
 
-    def _read(self, message: Any, changes: list[Change]) -> bool | None:
+    def _read(self, message: Any, changes: list[Change]) -> None:
         if not isinstance(message, Object):
             raise Unusable("no object")
         outer = fields(message)
         # What isn't a book's shows as a gap in the next update's ids.
         if not isinstance(outer.get("data"), Object):
-            return None
+            return
         data = fields(outer["data"])
         if data.get("e") != "depthUpdate":
-            return None
+            return
         stream = string(need(outer, "stream"))
         symbol = self.symbol(stream.partition("@")[0].upper())
         if need(data, "s") != stream.partition("@")[0].upper():
@@ -180,12 +178,12 @@ class BinanceReader(Reader):
         whole(need(data, "E"))
         if first > last:
             raise Unusable("ids the wrong way round")
-        changes.append(Change(symbol, False, levels(need(data, "b")), levels(need(data, "a")), last))
         have = self.last.get(symbol, -1)
         if last < have and symbol in self.streaming:
-            changes.clear()
             raise Unusable("an older update in mid-stream")
-        return last <= have
+        if last <= have:
+            return  # known already, whatever else it says
+        changes.append(Change(symbol, False, levels(need(data, "b")), levels(need(data, "a")), last))
 
     def rest(self, name: str, body: Frame) -> Reading:
         try:
@@ -207,12 +205,12 @@ class CoinbaseReader(Reader):
         super().__init__(names)
         self.sequence: int | None = None
 
-    def _read(self, message: Any, changes: list[Change]) -> bool | None:
+    def _read(self, message: Any, changes: list[Change]) -> None:
         frame = fields(message)
         if frame.get("channel") != "l2_data":
             if isinstance(number := frame.get("sequence_num"), Token) and number.isdigit():
                 self.sequence = int(number[:18])
-            return None
+            return
         number = whole(need(frame, "sequence_num"))
         if self.sequence is not None and number != self.sequence + 1:
             raise Unusable("a gap")
@@ -231,7 +229,6 @@ class CoinbaseReader(Reader):
                 sides[side][price] = amount(need(update, "new_quantity"))
             symbol = self.symbol(need(event, "product_id"))
             changes.append(Change(symbol, kind == "snapshot", sides["bid"], sides["offer"]))
-        return None
 
 
 class KrakenReader(Reader):
@@ -243,10 +240,10 @@ class KrakenReader(Reader):
         super().__init__(names)
         self.digits = digits
 
-    def _read(self, message: Any, changes: list[Change]) -> bool | None:
+    def _read(self, message: Any, changes: list[Change]) -> None:
         frame = fields(message)
         if frame.get("channel") != "book":
-            return None
+            return
         kind = need(frame, "type")
         if kind not in ("snapshot", "update"):
             raise Unusable(f"type {kind!r:.60}")
@@ -258,7 +255,6 @@ class KrakenReader(Reader):
             if whole(need(data, "checksum")) != self.checksum(change, changes):
                 raise Unusable("another checksum")
             changes.append(change)
-        return None
 
     def checksum(self, change: Change, before: Sequence[Change] = ()) -> int:
         """CRC32 of the best ten asks, then bids, of the book after these changes."""
@@ -322,16 +318,16 @@ class BitmexReader(Reader):
         super().__init__(names)
         self.ids: dict[str, dict[tuple[str, int], str]] = {}
 
-    def _read(self, message: Any, changes: list[Change]) -> bool | None:
+    def _read(self, message: Any, changes: list[Change]) -> None:
         frame = fields(message)
         if frame.get("table") != "orderBookL2":
-            return None
+            return
         action = need(frame, "action")
         rows = [fields(row) for row in items(need(frame, "data"))]
         if action not in ("partial", "insert", "update", "delete"):
             raise Unusable(f"action {action!r:.60}")
         if not rows:
-            return None
+            return
         names = {string(need(row, "symbol")) for row in rows}
         if len(names) > 1:
             raise Unusable("two symbols in a frame")
@@ -356,7 +352,6 @@ class BitmexReader(Reader):
                 raise Unusable("a level of nothing")
             sides[side][price] = size
         changes.append(Change(symbol, action == "partial", sides["Buy"], sides["Sell"], ids))
-        return None
 
     def accept(self, change: Change) -> None:
         super().accept(change)
