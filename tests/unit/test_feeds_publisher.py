@@ -128,9 +128,12 @@ def test_heartbeats_are_for_quiet_synced_books_on_a_connection_that_lives(publis
     publisher.heartbeat(SECOND)
     assert [(h.epoch, h.sequence, h.receipt_time) for h in kafka.of(RawHeartbeat)] == [(41, 0, clock.now)]
     assert not kafka.of(RawHeartbeat, "ETH-USDT"), "it never had a snapshot"
-    clock.now += 3 * SECOND
+    clock.now += 2 * SECOND
     publisher.heartbeat(SECOND)
-    assert len(kafka.of(RawHeartbeat)) == 1, "no sign of life since: nothing may be claimed"
+    assert kafka.of(RawHeartbeat)[-1].receipt_time == clock.now - 2 * SECOND, "as of the last sign of life"
+    clock.now += SECOND
+    publisher.heartbeat(SECOND)
+    assert len(kafka.of(RawHeartbeat)) == 2, "no sign of life since: nothing may be claimed"
 
 
 def test_a_record_that_cannot_be_sent_ends_the_epoch(publisher, kafka):

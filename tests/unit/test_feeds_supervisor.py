@@ -167,13 +167,15 @@ async def test_a_connection_without_any_sign_of_life_is_restarted():
 
 
 async def test_quiet_books_have_heartbeats_with_their_last_sequence():
+    started = time.monotonic()
     async with Trial(healthy, heartbeat_interval=0.1) as trial:
         await until(lambda: len(trial.kafka.of(RawHeartbeat)) >= 5)
+        elapsed = time.monotonic() - started
         for symbol in SYMBOLS:
             beats = trial.kafka.of(RawHeartbeat, symbol)
             assert {(beat.epoch, beat.sequence) for beat in beats} == {(10, 0)}
-            gaps = [b.receipt_time - a.receipt_time for a, b in pairwise(beats)]
-            assert all(gap >= 1e8 for gap in gaps)
+            assert len(beats) <= elapsed / 0.1 + 1
+            assert all(a.receipt_time <= b.receipt_time for a, b in pairwise(beats))
 
 
 async def test_books_that_never_get_a_snapshot_are_asked_for_again():

@@ -274,7 +274,7 @@ class Publisher:
             symbol=symbol,
             epoch=self.epoch,
             sequence=state.book_sequence,
-            receipt_time=now,
+            receipt_time=self.last_alive,  # what it tells of: the book's silence is counted from there
         )
         if not self._publish(self.book_topic, state, record):
             return False
