@@ -145,6 +145,8 @@ def _owner(partition: int) -> URL:
 async def _ask(owner: URL, request: Request) -> Passed:
     if request.headers.get(FORWARDED):
         raise Problem(503, "rebalancing", "the partition has just moved; ask again in a second")
+    if app.http_client.closed:
+        raise Problem(503, "stopping", "this worker is ending; ask another one")
     url = owner.with_path(request.url.path).with_query(request.query)
     try:
         async with app.http_client.get(url, headers={FORWARDED: "1"}, timeout=PEER_TIMEOUT) as response:
