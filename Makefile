@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 SECONDS :=
 ARGS :=
 
-.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs bench soak fuzz lock lock-kafka bench-lock clean
+.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs bench soak faults fuzz lock lock-kafka bench-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ docs: $(INSTALLED) ## Write docs/reference and .env.example anew, from the code
 
 bench: $(INSTALLED) ## Measure throughput and latency, next to others
 	@exec $(BIN)/python -m bench $(ARGS)
+
+faults: $(INSTALLED) ## Break the whole system in every way of a table, and count wrong books (ARGS="--share 0.2 --only broker")
+	@exec $(BIN)/python -m tests.faults.lab --write $(ARGS)
 
 soak: $(INSTALLED) ## Half an hour under load: does memory stay where it is? (ARGS="--minutes 10 --rate 1000")
 	@exec $(BIN)/python -m tests.faults.soak $(ARGS)

@@ -14,7 +14,7 @@ from tests.faults.lab import report
 from tests.faults.lab.oracle import Oracle
 from tests.faults.lab.orders import Orders, check_orders
 from tests.faults.lab.system import LEVELS, QUIET, RATE, System
-from tests.faults.lab.table import faults, last_faults
+from tests.faults.lab.table import KINDS, LAST, chosen
 from tests.faults.lab.trial import Laboratory
 
 DOCS = Path(__file__).parents[3] / "docs" / "faults.md"
@@ -59,11 +59,12 @@ def run(directory: Path, options: argparse.Namespace, say: report.Say) -> tuple[
         with Oracle(system.truth_url, system.places, system.urls, old_after=QUIET) as oracle:
             laboratory = Laboratory(system, oracle, say)
             laboratory.wait_live()
-            laboratory.run([fault for fault in faults() if options.only in fault.name], options.share)
+            laboratory.run(chosen(KINDS, options.only), options.share)
             say("checking the orders")
             orders = settle_orders(system)
             system.revive()
-            laboratory.run([fault for fault in last_faults() if options.only in fault.name], options.share)
+            if orders.good:  # else its topics are what there is to look at
+                laboratory.run(chosen(LAST, options.only), options.share)
     problems = [problem for line in laboratory.lines for problem in line.problems]
     problems += [f"first {kind}: {detail}" for kind, detail in oracle.first.items()]
     if not orders.good:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.faults.lab.fault import PACE, QUIET, Fault, Span, lasting
+from tests.faults.lab.fault import QUIET, Fault, Span, lasting
 from tests.faults.lab.samples import Place
 from tests.faults.lab.system import System
 
@@ -26,9 +26,6 @@ class ExchangeFault(Fault):
         self.exchange = self.exchanges[self._turn % len(self.exchanges)]
         self._turn += 1
         return system.of_exchange(self.exchange)
-
-    def tidy(self, system: System) -> None:
-        system.wait_ready()
 
 
 class Cut(ExchangeFault):
@@ -84,20 +81,46 @@ class HalfOpen(Fault):
         return watch.span
 
 
-class Skipped(ExchangeFault):
-    """One frame of one book is lost, where the exchange numbers what it sends: the very next record tells."""
-
-    name = "exchange: a frame is skipped (numbered ones)"
-    exchanges = ("binance", "coinbase")
-    times = 10
-    flag_limit = PACE
-
-    def places(self, system: System) -> set[Place]:
-        super().places(system)
-        self.symbol = system.random.choice(sorted(system.of_exchange(self.exchange)))[1]
-        return {(self.exchange, self.symbol)}
+class HungUp(ExchangeFault):
+    name = "exchange: every connection is cut after its first frame, for 5 s"
+    times = 4
+    live_limit = 9.0
 
     def inject(self, system: System) -> Span:
         with lasting() as watch:
-            system.control(self.exchange, f"skip/{self.symbol}")
-        return Span(watch.begun, watch.begun)
+            system.control(self.exchange, "hang_up")
+            time.sleep(5)
+            system.control(self.exchange, "accept")
+        return watch.span
+
+
+class BadRest(ExchangeFault):
+    """The WebSockets are cut as well, so that REST is needed."""
+
+    what: str
+    times = 4
+    live_limit = 9.0
+
+    def inject(self, system: System) -> Span:
+        with lasting() as watch:
+            system.control(self.exchange, f"rest/{self.what}")
+            system.control(self.exchange, "drop")
+            time.sleep(4)
+            system.control(self.exchange, "accept")
+        return watch.span
+
+
+class TooManyRequests(BadRest):
+    name, what = "exchange: WebSockets cut, REST says 429 for 4 s", "429"
+
+
+class ServerError(BadRest):
+    name, what = "exchange: WebSockets cut, REST says 500 for 4 s", "500"
+
+
+class SlowRest(BadRest):
+    name, what = "exchange: WebSockets cut, REST takes 3 s for 4 s", "slow"
+
+
+class TruncatedRest(BadRest):
+    name, what = "exchange: WebSockets cut, REST answers half for 4 s", "truncated"

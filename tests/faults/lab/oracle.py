@@ -104,7 +104,7 @@ class Oracle:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._pair(session, name, place))
+                group.create_task(self._pair(session, group, name, place))
                 for name in self.workers
                 for place in self.places
             ]
@@ -113,24 +113,28 @@ class Oracle:
             for task in tasks:
                 task.cancel()
 
-    async def _pair(self, session: aiohttp.ClientSession, worker: str, place: Place) -> None:
+    async def _pair(
+        self, session: aiohttp.ClientSession, group: asyncio.TaskGroup, worker: str, place: Place
+    ) -> None:
         await asyncio.sleep(self.pause * hash((worker, place)) % 100 / 100)
+        judging: asyncio.Task[None] | None = None
         while True:
             began = time.monotonic()
-            sample, verdict = await self._ask(session, worker, place)
+            sample, book = await self._ask(session, worker, place)
             self.samples.append(sample)
-            self._count(place, verdict)
+            if book is None:
+                self.counts[sample.state if sample.state == "unserved" else "flagged"] += 1
+            elif judging and not judging.done():
+                self.counts["unasked"] += 1
+            else:
+                judging = group.create_task(self._judge(session, book, sample.start))
             pause = self.focus_pause if place in self.focus else self.pause
             await asyncio.sleep(max(0.01, pause - (time.monotonic() - began)))
 
-    def _count(self, place: Place, verdict: Verdict) -> None:
-        self.counts[verdict.kind] += 1
-        if verdict.kind in ("right", "wrong", "old"):
-            self.by_exchange[place[0]] += 1
-        if verdict.kind in ("wrong", "old", "forgotten"):
-            self.first.setdefault(verdict.kind, verdict.detail)
-
-    async def _ask(self, session: aiohttp.ClientSession, worker: str, place: Place) -> tuple[Sample, Verdict]:
+    async def _ask(
+        self, session: aiohttp.ClientSession, worker: str, place: Place
+    ) -> tuple[Sample, dict[str, Any] | None]:
+        """The answer, and the book if it says that it is live."""
         start = time.time()
         try:
             url = f"{self.workers[worker]}/books/{place[0]}/{place[1]}?depth={DEPTH}"
@@ -140,17 +144,23 @@ class Oracle:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             reason = repr(error)
         if reason:
-            unserved = Sample(start, time.time(), worker, place, "unserved", reason)
-            return unserved, Verdict("unserved", reason)
+            return Sample(start, time.time(), worker, place, "unserved", reason), None
         provenance = (book[name] for name in ("state", "reason", "epoch", "since", "receipt_time"))
         sample = Sample(start, time.time(), worker, place, *provenance)
         if self.tamper:
             self.tamper(book)
-        return sample, await self._judge(session, book, start) if sample.live else Verdict(
-            "flagged", sample.reason
-        )
+        return sample, book if sample.live else None
 
-    async def _judge(self, session: aiohttp.ClientSession, book: dict[str, Any], start: float) -> Verdict:
+    async def _judge(self, session: aiohttp.ClientSession, book: dict[str, Any], start: float) -> None:
+        verdict = await self._verdict(session, book, start)
+        self.counts[verdict.kind] += 1
+        if verdict.kind in ("right", "wrong", "old"):
+            self.by_exchange[book["exchange"]] += 1
+        if verdict.kind in ("wrong", "old", "forgotten"):
+            self.first.setdefault(verdict.kind, verdict.detail)
+
+    async def _verdict(self, session: aiohttp.ClientSession, book: dict[str, Any], start: float) -> Verdict:
+        allowed = int((start - self.old_after) * 1e9)
         at = moment(book)
         if at is None:
             return Verdict("unplaced")
@@ -160,7 +170,6 @@ class Oracle:
             return Verdict("forgotten", true["error"])
         if differs := difference(book, true):
             return Verdict("wrong", differs)
-        allowed = int((start - self.old_after) * 1e9)
         if true["time"] < allowed:  # then the exchange must have been just as quiet
             later = await self._truth(session, f"{name}?time={allowed}&depth=1")
             if later.get("sequence", 0) > true["sequence"]:

@@ -27,10 +27,12 @@ class Orders(NamedTuple):
     """Ids with more than one content."""
     wrong: int
     """Ids whose content is not what the log leads to."""
+    first: str = ""
+    """The earliest of all that is bad."""
 
     @property
     def good(self) -> bool:
-        return bool(self.sent) and not any(self[1:])
+        return bool(self.sent) and not any((self.lost, self.unfounded, self.conflicting, self.wrong))
 
 
 def check_orders(cluster: Cluster) -> Orders:
@@ -62,12 +64,13 @@ def check_orders(cluster: Cluster) -> Orders:
         order_id: [msgspec.json.decode(value, type=Order) for value in values]
         for order_id, values in sent.items()
     }
-    return Orders(
-        sent=len(sent),
-        lost=len(expected.keys() - late - sent.keys()),
-        unfounded=len(sent.keys() - expected.keys()),
-        conflicting=sum(len(values) > 1 for values in sent.values()),
-        wrong=sum(
-            expected[order_id] not in orders for order_id, orders in decoded.items() if order_id in expected
-        ),
+    lost = expected.keys() - late - sent.keys()
+    unfounded = sent.keys() - expected.keys()
+    conflicting = {order_id for order_id, values in sent.items() if len(values) > 1}
+    wrong = {key for key, orders in decoded.items() if key in expected and expected[key] not in orders}
+    bad = sorted(
+        lost | unfounded | conflicting | wrong,
+        key=lambda key: (decoded.get(key) or [expected[key]])[0].event_time,
     )
+    first = f"sent {decoded.get(bad[0])}, the log says {expected.get(bad[0])}" if bad else ""
+    return Orders(len(sent), len(lost), len(unfounded), len(conflicting), len(wrong), first)

@@ -11,6 +11,7 @@ from tests.faults.cluster import SESSION_TIMEOUT
 from tests.faults.lab.fault import QUIET, Fault, Span, lasting
 from tests.faults.lab.samples import Place
 from tests.faults.lab.system import System
+from tests.faults.test_agreement import other_maps, refusal
 
 
 class WorkerFault(Fault):
@@ -120,4 +121,23 @@ class BrokerWiped(BrokerFault):
             shutil.rmtree(kafka.data_dir / "logs")
             kafka.start()
         system.revive()
+        return watch.span
+
+
+class Differing(Fault):
+    """A worker with other partition maps wants to join: it is refused, and nobody else notices."""
+
+    name = "a third worker with other partition maps (refused)"
+    flag_limit = None
+
+    def places(self, system: System) -> set[Place]:
+        return set(system.places)
+
+    def inject(self, system: System) -> Span:
+        with lasting() as watch:
+            maps = system.directory / "maps"
+            stranger = system.cluster.worker(
+                "w3", TRADEFLOW_PARTITION_MAPS=str(other_maps(system.cluster, maps))
+            )
+            assert "the partition maps differ" in refusal(stranger)
         return watch.span

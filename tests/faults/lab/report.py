@@ -51,6 +51,7 @@ def summary(oracle: Oracle, orders: Orders) -> str:
 | live books that the exchange had left behind | {counts["old"]} |
 | live, of a version that the simulator no longer holds (not counted as right) | {counts["forgotten"]} |
 | live, of a snapshot that bears no time (not counted as right) | {counts["unplaced"]:,} |
+| live, while the simulator had yet to answer (not counted as right) | {counts["unasked"]:,} |
 | answers that said that the book isn't live | {counts["flagged"]:,} |
 | no book: rebalancing, refused, no answer | {counts["unserved"]:,} |
 | orders sent | {orders.sent:,} |

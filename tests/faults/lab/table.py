@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from tests.faults.lab.exchanges import Cut, HalfOpen, Refused, Silent, Skipped
+from tests.faults.lab import exchanges, frames, processes
 from tests.faults.lab.fault import Fault
-from tests.faults.lab.processes import (
-    BrokerFrozen,
-    BrokerKilled,
-    BrokerWiped,
-    Frozen,
-    Killed,
-    LostDirectory,
-    Terminated,
+
+KINDS: tuple[type[Fault], ...] = (
+    exchanges.Cut,
+    exchanges.Refused,
+    exchanges.HungUp,
+    exchanges.HalfOpen,
+    exchanges.Silent,
+    exchanges.TooManyRequests,
+    exchanges.ServerError,
+    exchanges.SlowRest,
+    exchanges.TruncatedRest,
+    frames.Skipped,
+    frames.Reordered,
+    frames.Repeated,
+    frames.Truncated,
+    frames.WrongChecksum,
+    processes.BrokerFrozen,
+    processes.BrokerKilled,
+    processes.Terminated,
+    processes.Frozen,
+    processes.LostDirectory,
+    processes.Killed,
+    processes.Differing,
+)
+"""All that leave the topics as they are, so that orders can be checked at the end."""
+
+LAST: tuple[type[Fault], ...] = (processes.BrokerWiped,)
+"""Those that take the topics with them."""
+
+SHORT: tuple[type[Fault], ...] = (
+    exchanges.Cut,
+    frames.Skipped,
+    frames.Truncated,
+    processes.Frozen,
+    processes.Killed,
 )
 
 
-def faults() -> list[Fault]:
-    """All that leave the topics as they are, so that orders can be checked at the end."""
-    return [
-        Cut(),
-        Skipped(),
-        Refused(),
-        HalfOpen(),
-        Silent(),
-        BrokerFrozen(),
-        BrokerKilled(),
-        Terminated(),
-        Frozen(),
-        LostDirectory(),
-        Killed(),
-    ]
-
-
-def last_faults() -> list[Fault]:
-    """Those that take the topics with them."""
-    return [BrokerWiped()]
-
-
-def short_form() -> list[Fault]:
-    return [Cut(), Skipped(), Frozen(), Killed()]
+def chosen(kinds: tuple[type[Fault], ...], text: str = "") -> list[Fault]:
+    """Those whose name has this text."""
+    return [kind() for kind in kinds if text in kind.name]

@@ -8,15 +8,16 @@ Book = dict[str, Any]
 
 
 class Verdict(NamedTuple):
-    """`kind`:
+    """What a live book is (`kind`):
 
     right      live, and the exchange's book of that moment
     wrong      live, and not that; `detail` has the first levels that differ
     old        live and once true, but the exchange had moved on for longer than is allowed
     forgotten  live, of a version that the simulator's history doesn't hold: never counted as right
     unplaced   live, with nothing that says which version it is (some snapshots bear no time)
-    flagged    not live, and says so
-    unserved   no book at all: an error, a refusal, no answer
+
+    Other answers count as `flagged` (the book says that it isn't live), `unserved` (no book: an error, a refusal,
+    no answer), and `unasked` (live, while the simulator still owed the answer about the one before).
     """
 
     kind: str
