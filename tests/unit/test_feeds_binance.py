@@ -236,6 +236,35 @@ async def test_a_price_that_leaves_what_the_snapshot_knew_takes_a_new_one(exchan
     await asyncio.wait([task])
 
 
+async def test_a_live_book_waits_only_briefly_for_a_snapshot_that_is_just_wider(exchange, monkeypatch):
+    monkeypatch.setattr(module, "REFRESH_PATIENCE", 0.3)
+    exchange.depth["BTCUSDT"] = {
+        "lastUpdateId": 1,
+        "bids": [[str(5000 - n), "1"] for n in range(1000)],
+        "asks": [["5001", "1"]],
+    }
+    sink = Records()
+    task = asyncio.create_task(make_source("binance", ["BTC-USDT"], exchange.settings()).run(sink))
+    await until(lambda: sink.of("book"))
+
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    exchange.rest["/api/v3/depth"] = never
+    await exchange.update("BTCUSDT", 2, 2, [[str(5000 - n), "0"] for n in range(950)])
+    await exchange.update("BTCUSDT", 3, 3, [["4040", "0"]])
+    await until(lambda: len(sink.of("book")) == 3, 1)
+    asked = len(exchange.requests)
+    await exchange.update("BTCUSDT", 4, 4, [["4030", "0"]])
+    await until(lambda: len(sink.of("book")) == 4, 0.2)
+    assert len(exchange.requests) == asked, "not again at once"
+    assert [event["snapshot"] for event in sink.of("book")] == [True, False, False, False]
+    assert not sink.of("gap") and not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_a_ban_is_respected(exchange):
     async def banned(_: web.Request) -> web.Response:
         return web.Response(status=429, headers={"Retry-After": "30"})

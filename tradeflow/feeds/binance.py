@@ -30,6 +30,10 @@ any of the best 100 could be a level that it didn't contain."""
 SNAPSHOT_TRIES = 5
 RETRY_DELAY = 0.1
 LONGEST_RETRY_DELAY = 4.0
+REFRESH_PATIENCE = 1.0
+"""Seconds that the updates of a live book may wait for a snapshot."""
+REFRESH_PAUSE = 10.0
+"""Seconds after it waited in vain."""
 KEPT_UPDATES = 10_000
 """Of a book that waits for its snapshot, about a quarter of an hour; of more the oldest go, for the snapshot
 that comes in the end is newer."""
@@ -113,6 +117,8 @@ class BinanceFeed(Binance):  # type: ignore[misc]
         """Pair -> (receipt time, update), where a snapshot is awaited."""
         self._awaited: dict[str, bool] = {}
         """Pair -> whether its book has a gap, where one is on its way."""
+        self._refresh_at = 0.0
+        """Monotonic; not before then is a book without a gap made to wait for REST again."""
 
     async def subscribe(self, conn: Any) -> None:
         """Snapshots at once: a quiet book's first update may be far away.  The address names the streams."""
@@ -180,14 +186,15 @@ class BinanceFeed(Binance):  # type: ignore[misc]
             self.sink.gap(symbol, f"update {update.u} follows {last}")
             return
         await super()._book(msg, pair, timestamp)
-        if symbol in self._edges and budget.wait() == 0 and self._is_near_edge(symbol):
+        if symbol in self._edges and self._may_refresh() and self._is_near_edge(symbol):
             self.spawn(self._take_anew(pair, has_gap=False))
 
     async def _take_anew(self, pair: str, *, has_gap: bool) -> None:
         """A snapshot that the kept updates continue; REST may lag behind the stream by some tenths of a second.
 
-        A book without a gap goes on as it was where the exchange doesn't answer.  One with a gap waits for
-        it as long as it takes: a new connection would need the same answer, for each of its books."""
+        A book without a gap goes on as it was where the exchange doesn't answer soon, for it says live all the
+        while.  One with a gap waits as long as it takes: a new connection would need the same answer, for each
+        of its books."""
         if pair in self._awaited:
             self._awaited[pair] = self._awaited[pair] or has_gap
             return
@@ -198,12 +205,17 @@ class BinanceFeed(Binance):  # type: ignore[misc]
         while True:
             try:
                 receipt_time = time.time_ns()
-                raw = await self._read(pair)
-                older += not (is_new := raw["lastUpdateId"] >= self._needed(pair))
+                async with asyncio.timeout(None if self._awaited[pair] else REFRESH_PATIENCE):
+                    raw = await self._read(pair)
+                is_new = raw["lastUpdateId"] >= self._needed(pair)
+                older += not is_new
             except (FeedError, OSError, TimeoutError, aiohttp.ClientError, ValueError, LookupError) as error:
                 logger.warning("binance: no snapshot of %s: %s", pair, describe(error))
                 raw, is_new = {}, False
-            if is_new or not self._awaited[pair]:
+            if is_new:
+                break
+            if not self._awaited[pair]:
+                self._refresh_at = time.monotonic() + REFRESH_PAUSE
                 break
             if older == SNAPSHOT_TRIES:
                 raise GapError(f"{pair}: {older} snapshots were older than update {self._needed(pair)}")
@@ -223,6 +235,9 @@ class BinanceFeed(Binance):  # type: ignore[misc]
         kept = self._kept[pair]
         last = int(self.last_update_id[self.exchange_symbol_to_std_symbol(pair)])
         return max(last, kept[0][1]["U"] - 1) if kept else last
+
+    def _may_refresh(self) -> bool:
+        return budget.wait() == 0 and time.monotonic() >= self._refresh_at
 
     def _is_near_edge(self, symbol: str) -> bool:
         lowest, highest = self._edges[symbol]
