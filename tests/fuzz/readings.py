@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -149,7 +148,7 @@ class Reader:
                     side[price] = size
         if self.depth is not None:
             for side, worst in zip(self.books[change.symbol], (min, max), strict=True):
-                while len(side) > self.depth:
+                for _ in range(len(side) - self.depth):
                     del side[worst(side, key=Decimal)]
 
 
@@ -247,24 +246,31 @@ class KrakenReader(Reader):
         kind = need(frame, "type")
         if kind not in ("snapshot", "update"):
             raise Unusable(f"type {kind!r:.60}")
+        after = self._copy()
         for item in items(need(frame, "data")):
             data = fields(item)
             symbol = self.symbol(need(data, "symbol"))
             sides = [self._side(data.get(key, [])) for key in ("bids", "asks")]
             change = Change(symbol, kind == "snapshot", *sides)
-            if whole(need(data, "checksum")) != self.checksum(change, changes):
+            if whole(need(data, "checksum")) != after.checksum_after(change):
                 raise Unusable("another checksum")
             changes.append(change)
 
-    def checksum(self, change: Change, before: Sequence[Change] = ()) -> int:
-        """CRC32 of the best ten asks, then bids, of the book after these changes."""
-        after = KrakenReader(self.names, self.digits)
-        after.books = {symbol: (dict(bids), dict(asks)) for symbol, (bids, asks) in self.books.items()}
-        for one in (*before, change):
-            if not one.snapshot and one.symbol not in after.books:
-                raise Unusable("no snapshot")
-            after.accept(one)
-        bids, asks = after.books[change.symbol]
+    def checksum(self, change: Change) -> int:
+        """CRC32 of the best ten asks, then bids, of the book after the change, which isn't accepted by that."""
+        return self._copy().checksum_after(change)
+
+    def _copy(self) -> KrakenReader:
+        copy = KrakenReader(self.names, self.digits)
+        copy.books = {symbol: (dict(bids), dict(asks)) for symbol, (bids, asks) in self.books.items()}
+        return copy
+
+    def checksum_after(self, change: Change) -> int:
+        """The same, and it is accepted."""
+        if not change.snapshot and change.symbol not in self.books:
+            raise Unusable("no snapshot")
+        self.accept(change)
+        bids, asks = self.books[change.symbol]
         levels = [
             *sorted(asks.items(), key=_by_price)[:10],
             *sorted(bids.items(), key=_by_price, reverse=True)[:10],

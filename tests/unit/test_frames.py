@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from feed_server import FeedServer, Records, until
 
-from tests.fuzz.__main__ import SYMBOLS, exchanges
 from tests.fuzz.fuzzer import Fuzzer, Violation
 from tests.fuzz.mutations import MUTATIONS
+from tests.fuzz.runs import SYMBOLS, exchanges
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, exact
 from tradeflow.feeds.registry import make_source
 from tradeflow.settings import Settings
