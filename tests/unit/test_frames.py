@@ -7,13 +7,18 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from feed_server import FeedServer, Records, until
+from aiohttp import web
+from feed_server import FeedServer, Records, Sent, until
 
 from tests.fuzz.fuzzer import Fuzzer, Violation
 from tests.fuzz.mutations import MUTATIONS
 from tests.fuzz.runs import SYMBOLS, exchanges
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, exact
+from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
+from tradeflow.feeds.source import FeedError
+from tradeflow.messages import RawBook, RawHeartbeat
+from tradeflow.normalize import NormalizeError, normalize
 from tradeflow.settings import Settings
 
 CHEAP = [name for name in MUTATIONS if name != "5 MB"]
@@ -76,6 +81,52 @@ async def test_a_frame_nested_too_deeply_does_not_end_the_process():
         with pytest.raises(ExceptionGroup) as caught:
             await asyncio.wait_for(source.run(Records()), 5)
         assert "unusable frame (RecursionError(" in repr(caught.value.exceptions)
+
+
+async def test_instruments_nested_too_deeply_are_refused():
+    async def nested(_: web.Request) -> web.Response:
+        return web.Response(text="[" * 1_000_000, content_type="application/json")
+
+    async with FeedServer({"/api/v3/exchangeInfo": nested}) as server:
+        source = make_source("binance", ["BTC-USDT"], Settings(binance_rest_url=server.http))
+        with pytest.raises(FeedError, match=r"can't read the instruments .*recursion"):
+            await source.run(Records())
+
+
+LEVEL = ("100", "1")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"bids": [LEVEL, ("NaN", "1")]},
+        {"asks": [("101", "-1")]},
+        {"bids": [("0.00", "1")]},
+        {"asks": [("1" * 65, "1")]},
+        {"bids": [("1_0", "1")]},
+        {"exchange_time": "yesterday"},
+        {"exchange_time": -1.0},
+        {"checksum": "9" * 5_000},
+    ],
+)
+def test_a_record_that_would_be_a_dead_letter_is_a_gap_at_once(bad):
+    sent = Sent()
+    publisher = Publisher("binance", {"BTC-USDT": 0}, sent.send)
+    publisher.begin(1)
+    fields = {"bids": [LEVEL], "asks": [("101", "1")], "exchange_time": None, "receipt_time": 1}
+    publisher.book("BTC-USDT", snapshot=True, **fields)
+    publisher.book("BTC-USDT", snapshot=False, **fields | bad)
+    assert [record.sequence for record in sent.of(RawBook)] == [0]
+    assert [record.sequence for record in sent.of(RawHeartbeat)] == [1], "readers see the hole now"
+    assert publisher.gaps["BTC-USDT"].reason.startswith("unusable record: ")
+    assert len(publisher.gaps["BTC-USDT"].reason) < 500
+    with pytest.raises(NormalizeError):
+        normalize(
+            RawBook(
+                **{"exchange": "binance", "symbol": "BTC-USDT", "epoch": 1, "sequence": 1, "snapshot": False},
+                **fields | bad,
+            )
+        )
 
 
 def test_a_number_that_nobody_means_is_not_written_out():
