@@ -3,135 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
-import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tradeflow import topics
-from tradeflow.dead_letters import MAX_ORIGINAL
 from tradeflow.kafka_security import client_options, why_not
-from tradeflow.messages import DeadLetter
+from tradeflow.letters import Letter, NoTopic, Result, read_letters, send_again
 from tradeflow.settings import SettingsError, load_settings
 
-_decoder = msgspec.json.Decoder(DeadLetter)
 _PLACE = re.compile(r"(?:([0-9]+)@)?([0-9]+)").fullmatch
-
-
-class NoTopic(Exception):
-    """This Kafka holds no dead letters; the message says why."""
-
-
-class Letter(NamedTuple):
-    """A dead letter and where it is in the topic `dead-letters`."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    """The original record's."""
-    said: DeadLetter
-
-    @property
-    def place(self) -> str:
-        return f"{self.partition}@{self.offset}"
-
-    @property
-    def original(self) -> bytes:
-        return base64.b64decode(self.said.original)
-
-    @property
-    def is_cut(self) -> bool:
-        """Only the beginning of the original was kept."""
-        return len(self.original) >= MAX_ORIGINAL
-
-    def summary(self) -> dict[str, Any]:
-        said = self.said
-        return {
-            "letter": self.place,
-            "time": said.time,
-            "topic": said.topic,
-            "partition": said.partition,
-            "offset": said.offset,
-            "key": said.key,
-            "bytes": len(self.original),
-            "cut": self.is_cut,
-            "reason": said.reason,
-        }
-
-
-async def read_letters(options: Mapping[str, Any]) -> AsyncIterator[Letter]:
-    """All that are in the topic now, in order; what isn't a dead letter is left out.
-
-    Raises KafkaError, or NoTopic."""
-    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
-    try:
-        await consumer.start()
-        if topics.DEAD_LETTERS not in await consumer.topics():
-            raise NoTopic(f"this Kafka has no topic {topics.DEAD_LETTERS}: no worker has run on it yet")
-        numbers = consumer.partitions_for_topic(topics.DEAD_LETTERS) or {0}
-        places = [TopicPartition(topics.DEAD_LETTERS, number) for number in sorted(numbers)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        for place, end in (await consumer.end_offsets(places)).items():
-            while await consumer.position(place) < end:
-                for record in (await consumer.getmany(place, timeout_ms=1_000)).get(place, ()):
-                    try:
-                        yield Letter(
-                            place.partition, record.offset, record.key, _decoder.decode(record.value)
-                        )
-                    except (msgspec.DecodeError, TypeError):
-                        click.echo(f"{place.partition}@{record.offset} is no dead letter", err=True)
-    finally:
-        await consumer.stop()
-
-
-class Result(NamedTuple):
-    """What became of a letter that was to be sent again, and where it is now or why it isn't."""
-
-    is_sent: bool
-    words: str
-
-
-async def send_again(options: Mapping[str, Any], letters: list[Letter]) -> dict[str, Result]:
-    """Send the originals, in order, to the topics and partitions that they came from: letter -> Result.
-
-    Raises KafkaError if Kafka doesn't answer at all."""
-    producer = AIOKafkaProducer(
-        **options, acks="all", enable_idempotence=True, max_request_size=topics.MAX_RECORD_BYTES
-    )
-    try:
-        await producer.start()
-        known = await producer.client.fetch_all_metadata()
-        return {letter.place: await _send(producer, known, letter) for letter in letters}
-    finally:
-        await producer.stop()
-
-
-async def _send(producer: AIOKafkaProducer, known: Any, letter: Letter) -> Result:
-    said = letter.said
-    if letter.is_cut:
-        return Result(
-            False,
-            f"refused: only the first {MAX_ORIGINAL:,} bytes of the original were kept; the whole is "
-            f"{said.topic}/{said.partition}@{said.offset}, as long as that topic holds it",
-        )
-    if said.partition not in (known.partitions_for_topic(said.topic) or ()):
-        return Result(False, f"refused: Kafka has no {said.topic}/{said.partition} any more")
-    try:
-        sent = await producer.send_and_wait(
-            said.topic, letter.original, key=letter.key, partition=said.partition
-        )
-    except KafkaError as error:
-        return Result(False, f"refused by Kafka: {error!r}")
-    return Result(True, f"sent to {sent.topic}/{sent.partition}@{sent.offset}")
 
 
 @click.command("dead-letters")
@@ -188,10 +75,14 @@ async def _chosen(
     options: Mapping[str, Any], topic: str | None, named: list[str], limit: int | None
 ) -> list[Letter]:
     found: deque[Letter] = deque(maxlen=None if named else limit)
-    async for letter in read_letters(options):
+    async for letter in read_letters(options, _say_unreadable):
         if (letter.place in named) if named else topic in (None, letter.said.topic):
             found.append(letter)
     return list(found)
+
+
+def _say_unreadable(place: str) -> None:
+    click.echo(f"{place} is no dead letter", err=True)
 
 
 def _place(text: str) -> str:
