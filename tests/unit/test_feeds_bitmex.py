@@ -162,3 +162,10 @@ async def test_trades_keep_id_digits_and_time(exchange, feed):
     assert (trade["side"], trade["price"], trade["size"]) == ("sell", "30000.50", "100")
     assert trade["trade_id"] == "8f8fe9db"
     assert trade["exchange_time"] == "2026-01-01T10:00:00.123000+00:00"
+
+
+async def test_an_insert_where_there_is_a_level_is_a_gap(exchange, feed):
+    await exchange.send(table("insert", level(7, "Buy", size=5, price=30000)))
+    await until(lambda: feed.of("gap"))
+    assert feed.of("gap") == [{"reason": "insert of level 7 at 30000, where there is one"}]
+    assert len(feed.of("book")) == 1

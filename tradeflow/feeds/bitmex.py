@@ -112,9 +112,11 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
         """How an update shows that one before it is missing: by the id of a level."""
         is_insert = msg["action"] == "insert"
         for row in msg["data"]:
-            known = self.order_id[symbol][BID if row["side"] == "Buy" else ASK]
-            if (row["id"] in known) is is_insert:
+            side = BID if row["side"] == "Buy" else ASK
+            if (row["id"] in self.order_id[symbol][side]) is is_insert:
                 return f"{msg['action']} of level {row['id']}, which is {'' if is_insert else 'un'}known"
+            if is_insert and row["price"] in self._l2_book[symbol].book[side]:
+                return f"insert of level {row['id']} at {row['price']}, where there is one"
         return ""
 
     def _gap(self, name: str, reason: str) -> None:
