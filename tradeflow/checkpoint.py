@@ -132,6 +132,8 @@ class Markets:
         self._create = create
         self._live: dict[int, LiveMarket] = {}
         self._applied: dict[int, int] = {}
+        self._unsaved: dict[int, dict[tuple[str, str], bytes]] = {}
+        """What was taken and never saved, for the broker refused that checkpoint: part of the next one."""
         self.checkpoints = 0
         self.checkpoint_seconds = 0.0
         """How long the last checkpoint took until the broker had acknowledged it."""
@@ -171,7 +173,9 @@ class Markets:
         for partition, offset in self._applied.items():
             live = self._live[partition]
             if offset > live.slots.cut:
-                cuts.append(Cut(TP(self._topic, partition), offset, live.market.take_dirty()))
+                unsaved = self._unsaved.setdefault(partition, {})
+                unsaved |= live.market.take_dirty()
+                cuts.append(Cut(TP(self._topic, partition), offset, dict(unsaved)))
         self._applied.clear()
         return cuts
 
@@ -189,6 +193,8 @@ class Markets:
                 for cut, slots in saved
             ]
         )
+        for cut, _ in saved:
+            self._unsaved.pop(cut.tp.partition, None)
         self.checkpoints += 1
         self.checkpoint_seconds = time.monotonic() - started
 
@@ -211,3 +217,4 @@ class Markets:
     def reset(self) -> None:
         self._live.clear()
         self._applied.clear()
+        self._unsaved.clear()

@@ -1,0 +1,70 @@
+"""Markets: what a checkpoint holds when the one before was refused."""
+
+from __future__ import annotations
+
+import pytest
+from market_log import BOOKS, delta, snapshot, trade
+
+from tradeflow.checkpoint import Markets
+from tradeflow.market import Market
+from tradeflow.outbox import Outbox
+
+MARKET = ("strategy_states", "market")
+TAPE = ("strategy_states", "trades/binance/BTC-USDT")
+BINANCE, KRAKEN = ("order_books", "binance/BTC-USDT"), ("order_books", "kraken/BTC-USDT")
+
+
+class _Table:
+    """As much of a StateTable as an empty partition needs."""
+
+    def _stored(self, partition, key):
+        return None
+
+
+async def written(records):
+    """Acknowledged at once."""
+
+
+@pytest.fixture
+def markets(monkeypatch):
+    outbox = Outbox(lambda: None, on_failure=lambda error: None)
+    markets = Markets(
+        "market-events",
+        {"order_books": _Table(), "strategy_states": _Table()},
+        outbox,
+        lambda number: Market(number, BOOKS),
+    )
+    monkeypatch.setattr("tradeflow.checkpoint._Slots.read", lambda slots, table, key: None)
+    monkeypatch.setattr(markets, "_write", written)
+    return markets
+
+
+def apply(markets, offset, *events):
+    for event in events:
+        markets[0].apply(event, offset)
+    markets.applied(0, offset)
+
+
+async def test_what_a_refused_checkpoint_took_is_part_of_the_next_one(markets):
+    apply(markets, 7, snapshot(), trade(0))
+    (refused,) = markets.take()
+    assert refused.writes.keys() == {MARKET, BINANCE, TAPE}
+    apply(markets, 8, delta(1), snapshot(exchange="kraken"))
+    (cut,) = markets.take()
+    assert (cut.offset, cut.writes.keys()) == (8, {MARKET, BINANCE, KRAKEN, TAPE})
+    assert cut.writes[TAPE] == refused.writes[TAPE]
+    assert cut.writes[BINANCE] != refused.writes[BINANCE], "of what was taken twice the later one"
+
+    await markets.save([cut])
+    apply(markets, 9, delta(1, exchange="kraken"))
+    (after,) = markets.take()
+    assert after.writes.keys() == {MARKET, KRAKEN}, "what is saved isn't written again"
+
+
+async def test_a_rewind_forgets_what_was_taken(markets):
+    apply(markets, 7, snapshot(), trade(0))
+    markets.take()
+    markets.reset()
+    apply(markets, 8, snapshot(exchange="kraken"))
+    (cut,) = markets.take()
+    assert cut.writes.keys() == {MARKET, KRAKEN}
