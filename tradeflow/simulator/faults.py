@@ -23,6 +23,8 @@ FRAME_FAULTS: dict[str, tuple[Fate, ...]] = {
 """Fault -> what becomes of the next book frames of a symbol."""
 
 REST_FAULTS = ("429", "500", "slow", "truncated")
+RETRY_AFTER = 2
+"""Seconds, as a 429 says."""
 SLOW = 3.0
 """Seconds."""
 
@@ -73,7 +75,8 @@ async def failing(
 ) -> web.StreamResponse:
     """The answer of an exchange whose REST has one of REST_FAULTS."""
     if fault in ("429", "500"):
-        return web.Response(status=int(fault), text="a fault on demand")
+        pause = {"Retry-After": str(RETRY_AFTER)} if fault == "429" else {}
+        return web.Response(status=int(fault), text="a fault on demand", headers=pause)
     if fault == "slow":
         await asyncio.sleep(SLOW)
         return await handler(request)
