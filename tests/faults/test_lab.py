@@ -22,7 +22,8 @@ def test_no_live_book_is_wrong_whatever_fails(tmp_path: Path) -> None:
             laboratory.run(chosen(SHORT), share=0)  # each once
             compared = oracle.comparisons
         orders = settle_orders(system)
-    assert [problem for line in laboratory.lines for problem in line.problems] == []
+    # How soon is for `make faults` to say, on a machine that does nothing else.
+    assert not any(None in (*line.to_flag, *line.to_live) for line in laboratory.lines), laboratory.lines
     assert oracle.bad == 0, oracle.first
     assert compared > 500
     assert set(oracle.by_exchange) == {"binance", "bitmex", "coinbase", "kraken"}

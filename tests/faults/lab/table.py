@@ -33,13 +33,7 @@ KINDS: tuple[type[Fault], ...] = (
 LAST: tuple[type[Fault], ...] = (processes.BrokerWiped,)
 """Those that take the topics with them."""
 
-SHORT: tuple[type[Fault], ...] = (
-    exchanges.Cut,
-    frames.Skipped,
-    frames.Truncated,
-    processes.Frozen,
-    processes.Killed,
-)
+SHORT: tuple[type[Fault], ...] = (exchanges.Cut, frames.Skipped, frames.Truncated, processes.Killed)
 
 
 def chosen(kinds: tuple[type[Fault], ...], text: str = "") -> list[Fault]:
