@@ -9,6 +9,7 @@ import functools
 import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 
 from tradeflow.messages import (
     SCHEMA_VERSION,
@@ -34,6 +35,7 @@ _LONGEST = 64  # digits before or after the point; 1E+999999999 is a number, but
 
 _is_canonical = re.compile(r"(?:0|[1-9][0-9]{0,63})(?:\.[0-9]{0,63}[1-9])?").fullmatch
 _is_plain = re.compile(r"[0-9]{1,64}(?:\.[0-9]{1,64})?").fullmatch
+_are_plain = re.compile(r"(?:[0-9]{1,64}+(?:\.[0-9]{1,64}+)?+(?: |\Z))*+").fullmatch
 _is_digits = re.compile(r"[0-9]{1,64}").fullmatch
 _ISO_SECOND = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})").fullmatch
 _ISO_REST = re.compile(r"(?:[.,]([0-9]+))?(?:Z|z|([+-])([0-9]{2}):?([0-9]{2}))?").fullmatch
@@ -100,15 +102,23 @@ def check_book(raw: RawBook) -> None:
     """Raises NormalizeError for what normalize would refuse: its feed sees at once that the book has a gap.
 
     Stricter in one thing: a feed writes numbers without exponents."""
-    plain = _is_plain
-    for side in (raw.bids, raw.asks):
-        for price, size in side:
-            if not plain(price) or not plain(size) or not price.strip("0."):
-                raise NormalizeError(f"level [{price[:100]!r}, {size[:100]!r}] is no price with a size")
+    if levels := raw.bids + raw.asks:
+        # All at once, for there are many; a space within a number would make one more of them.
+        text = " ".join(chain.from_iterable(levels))
+        if not _are_plain(text) or text.count(" ") != 2 * len(levels) - 1 or text[-1] == " ":
+            raise NormalizeError(f"level {_first_odd(levels)} is no price with a size")
+        for price, size in levels:
+            if price[0] == "0" and not price.strip("0."):
+                raise NormalizeError(f"level [{price!r:.100}, {size!r:.100}]: a price is above zero")
     if raw.exchange_time is not None:
         nanoseconds(raw.exchange_time)
     if raw.checksum is not None:
         _checksum(raw.checksum)
+
+
+def _first_odd(levels: list[Level]) -> str:
+    odd = next((level for level in levels if not all(map(_is_plain, level))), levels[0])
+    return f"[{odd[0]!r:.100}, {odd[1]!r:.100}]"
 
 
 def canonical_decimal(text: str) -> str:

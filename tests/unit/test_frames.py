@@ -104,6 +104,8 @@ LEVEL = ("100", "1")
         {"bids": [("0.00", "1")]},
         {"asks": [("1" * 65, "1")]},
         {"bids": [("1_0", "1")]},
+        {"bids": [("1 2", "3")]},
+        {"asks": [LEVEL, ("101", "")]},
         {"exchange_time": "yesterday"},
         {"exchange_time": -1.0},
         {"checksum": "9" * 5_000},
