@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import threading
 from collections import Counter, defaultdict
@@ -84,10 +85,16 @@ class QuietExchange(RecordedExchange):
 
     async def _send(self, socket: web.WebSocketResponse, connection: RecordedConnection) -> None:
         await super()._send(socket, connection)
+        numbers = [
+            number["sequence_num"]
+            for _, frame in connection.frames
+            if "sequence_num" in (number := json.loads(frame))
+        ]
         with contextlib.suppress(ConnectionError):
-            while True:
+            for number in itertools.count(max(numbers, default=0) + 1):
                 await asyncio.sleep(1)
-                await socket.send_json(NOTHING_NEW[self.name])
+                numbered = {"sequence_num": number} if numbers else {}
+                await socket.send_json(NOTHING_NEW[self.name] | numbered)
 
 
 @contextlib.contextmanager
