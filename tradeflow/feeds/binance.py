@@ -77,7 +77,7 @@ budget = SnapshotBudget()
 
 Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,64}(\.[0-9]{1,64})?\Z")]
 Levels = list[tuple[Number, Number]]
-Id = Annotated[int, msgspec.Meta(ge=0)]
+Id = Annotated[int, msgspec.Meta(ge=0, lt=10**18)]
 
 
 class Depth(TypedDict):
