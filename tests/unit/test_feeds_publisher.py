@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from feed_server import Sent
 
@@ -179,19 +177,6 @@ def test_an_unavailable_symbol_is_down_and_does_not_hold_the_others_back(publish
     assert publisher.is_synced
     assert [d.reason for d in kafka.of(RawDown, "ETH-USDT")] == ["binance doesn't list ETH-USDT"]
     assert publisher.unavailable_symbols == {"ETH-USDT": "binance doesn't list ETH-USDT"}
-
-
-def test_publishing_a_small_delta_is_cheap():
-    publisher = Publisher("binance", PARTITIONS, lambda *_: None)
-    publisher.begin(1)
-    deltas = [("65086.18", "0.00120000"), ("65086.19", "0")]
-    best = 1.0
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(2000):
-            book(publisher, bids=deltas)
-        best = min(best, (time.perf_counter() - start) / 2000)
-    assert best < 20e-6, f"{best * 1e6:.1f} µs a delta"
 
 
 def read(kafka, symbol="BTC-USDT") -> OrderBook:

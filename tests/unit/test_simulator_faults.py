@@ -44,7 +44,9 @@ async def test_frames_are_skipped_repeated_and_reordered_once(simulator: Simulat
     if fault == "repeat":
         assert breaks == [(breaks[0][0], breaks[0][0])]
     elif fault == "reorder":
-        assert len(breaks) == 2  # forward to the one that came too early, and back and on behind the late one
+        # On to the one that came too early, back to the late one, and on again; the first of them is not seen where
+        # nothing of the connection was still under way when the fault was asked for.
+        assert len(breaks) in (2, 3)
         assert sorted(seen) != seen
         assert all(other[0] == one[1] + 1 for one, other in pairwise(sorted(seen)))
     else:
