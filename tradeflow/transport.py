@@ -19,6 +19,7 @@ faust-streaming is pinned exactly; `tests/unit/test_seams.py` asserts each part 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
@@ -30,6 +31,8 @@ from faust.types import TP, Message
 
 from tradeflow.outbox import Outbox
 from tradeflow.runs import RunScheduler, deliver_runs
+
+log = logging.getLogger(__name__)
 
 
 class Cut(NamedTuple):
@@ -147,9 +150,20 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         # super() drops the acks before any callback of the app runs: this is the last moment to commit.
-        await self.force_commit()
+        await self._commit_a_last_time()
         self._needs_seek = True
         await super().on_partitions_revoked(revoked)
+
+    async def _commit_a_last_time(self) -> None:
+        # The whole group waits for it.  What isn't committed in time is read and applied again by the next owner.
+        try:
+            async with asyncio.timeout(self.app.conf.broker_session_timeout):
+                await self.force_commit()
+        except TimeoutError:
+            log.warning(
+                "gave the partitions up without a last checkpoint: it took longer than %g s; is Kafka overloaded?",
+                self.app.conf.broker_session_timeout,
+            )
 
     # -- committing
 
