@@ -150,20 +150,9 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         # super() drops the acks before any callback of the app runs: this is the last moment to commit.
-        await self._commit_a_last_time()
+        await self.force_commit()
         self._needs_seek = True
         await super().on_partitions_revoked(revoked)
-
-    async def _commit_a_last_time(self) -> None:
-        # The whole group waits for it.  What isn't committed in time is read and applied again by the next owner.
-        try:
-            async with asyncio.timeout(self.app.conf.broker_session_timeout):
-                await self.force_commit()
-        except TimeoutError:
-            log.warning(
-                "gave the partitions up without a last checkpoint: it took longer than %g s; is Kafka overloaded?",
-                self.app.conf.broker_session_timeout,
-            )
 
     # -- committing
 
@@ -179,10 +168,21 @@ class Consumer(driver.Consumer):
         return last
 
     async def _commit_tps(self, tps: Iterable[TP], start_new_transaction: bool) -> bool:
-        async with self._checkpoint_lock:
-            if self._needs_seek:
-                return False  # between two assignments: what is applied now will be applied again
-            return await self._checkpoint(list(tps), start_new_transaction)
+        # Bounded, for a rebalance waits for it and with that the whole group.  What isn't committed in time is part of
+        # the next checkpoint, or read and applied again by the partition's next owner.
+        patience = self.app.conf.broker_session_timeout
+        try:
+            async with asyncio.timeout(patience) as limit, self._checkpoint_lock:
+                if self._needs_seek:
+                    return False  # between two assignments: what is applied now will be applied again
+                return await self._checkpoint(list(tps), start_new_transaction)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            log.warning(
+                "a checkpoint took longer than %g s and is left to the next: is Kafka overloaded?", patience
+            )
+            return False
 
     async def _checkpoint(self, tps: list[TP], start_new_transaction: bool) -> bool:
         state, outbox, rewinds = self.transport.state, self.transport.outbox, self._rewinds
