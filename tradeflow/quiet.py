@@ -14,6 +14,8 @@ CHATTY = (
     "aiokafka.consumer.group_coordinator",
     "aiokafka.producer.sender",
 )
+PASSING = ("GroupCoordinatorNotAvailableError", "NotLeaderForPartitionError")
+"""A new group's coordinator is being made, a new partition's leader chosen: the client asks again by itself."""
 INTERVAL = 10.0
 """Seconds between two records of one kind."""
 
@@ -28,8 +30,8 @@ class OncePerInterval(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        if "GroupCoordinatorNotAvailableError" in record.getMessage():
-            record.levelno, record.levelname = logging.INFO, "INFO"  # a new group's coordinator is being made
+        if any(error in record.getMessage() for error in PASSING):
+            record.levelno, record.levelname = logging.INFO, "INFO"
             return True
         kind = (record.name, record.lineno)
         now = time.monotonic()

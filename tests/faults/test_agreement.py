@@ -14,6 +14,8 @@ from tradeflow.demo.child import ChildFailed
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 SWAPPED = ("BTC-USDT", "ETH-USDT")
+IMPATIENT = {"TRADEFLOW_SESSION_TIMEOUT": "1", "TRADEFLOW_HEARTBEAT_INTERVAL": "0.5"}
+"""For who is refused: so long, and two seconds, it waits for members that may be dead."""
 
 
 def other_maps(cluster: Cluster, directory: Path) -> Path:
@@ -40,12 +42,12 @@ def test_a_worker_that_differs_is_refused_until_the_others_have_stopped(tmp_path
         first = cluster.worker("w1").wait_ready()
         maps = str(other_maps(cluster, tmp_path / "maps"))
 
-        said = refusal(cluster.worker("w2", TRADEFLOW_PARTITION_MAPS=maps))
+        said = refusal(cluster.worker("w2", TRADEFLOW_PARTITION_MAPS=maps, **IMPATIENT))
         assert "the partition maps differ: symbols.json BTC-USDT:" in said
         assert "to change them stop every worker first" in said
         assert "Traceback" not in said
 
-        said = refusal(cluster.worker("w3", STRATEGIES="imbalance"))
+        said = refusal(cluster.worker("w3", STRATEGIES="imbalance", **IMPATIENT))
         assert "workers of group tradeflow-strategies differ: strategy " in said
 
         cluster.worker("w4").wait_ready()  # who agrees is welcome
