@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,13 @@ def broker() -> Iterator[Kafka]:
 def kafka(broker: Kafka) -> str:
     """Bootstrap servers of that Kafka, "127.0.0.1:PORT".  Topics are not created by themselves."""
     return broker.bootstrap
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """A shell starts its background jobs with SIGINT ignored, and children inherit that: Ctrl-C would reach none."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
