@@ -138,7 +138,8 @@ class Clock(Event, frozen=True, kw_only=True, tag="clock"):
 class Cause(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The one event of the log that made a strategy act."""
 
-    kind: Literal["book", "trade", "timer", "execution"]
+    kind: Literal["book", "trade", "timer", "execution", "control"]
+    """control: an operator's word, `sequence` its offset in topic `control`."""
     exchange: str | None = None
     epoch: int | None = None
     sequence: int | None = None

@@ -66,7 +66,8 @@ def test_an_order_id_is_used_once(plan):
         one.apply(event, offset)
         for output in one.take_outputs():
             if output.topic == "orders":
-                seen[msgspec.json.decode(output.value, type=Order).order_id] += 1
+                order = msgspec.json.decode(output.value, type=Order)
+                seen[order.order_id, order.command] += 1
     assert not [order for order, times in seen.items() if times > 1]
 
 

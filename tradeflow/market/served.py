@@ -52,6 +52,7 @@ class ServedBook:
         "key",
         "tape",
         "tape_dirty",
+        "traded",
         "view",
     )
 
@@ -63,6 +64,8 @@ class ServedBook:
         self.view = BookView(self.book)
         self.tape = TradeTape()
         self.dirty = self.tape_dirty = False
+        self.traded = False
+        """An order has come for it: the venue has to see it."""
         self.counts = Counts()
         self._depth = depth
         self._interval = interval

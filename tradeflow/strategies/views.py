@@ -1,4 +1,4 @@
-"""What a strategy sees: books, trades and its context, read-only and exact.
+"""What a strategy sees: books, trades, its orders, their executions and its context, read-only and exact.
 
 A view shows its book as of the event that is being handled.  Keep numbers, not views: later
 it shows a later book.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tables.order_books import OrderBook, State
-from tradeflow.messages import Side, Trade
+from tradeflow.messages import Execution, Liquidity, OrderStatus, Side, Trade
+
+if TYPE_CHECKING:
+    from tradeflow.market.orders import TrackedOrder
 
 _ZERO = Decimal(0)
 
@@ -156,13 +159,175 @@ class TradeView:
         return self._trade.receipt_time
 
 
+class OrderView:
+    """An order of the strategy's own, as it stands now."""
+
+    __slots__ = ("_tracked",)
+
+    def __init__(self, tracked: TrackedOrder) -> None:
+        self._tracked = tracked
+
+    @property
+    def order_id(self) -> str:
+        return self._tracked.order.order_id
+
+    @property
+    def exchange(self) -> str:
+        return self._tracked.order.exchange
+
+    @property
+    def symbol(self) -> str:
+        return self._tracked.order.symbol
+
+    @property
+    def side(self) -> Side:
+        return self._tracked.order.side
+
+    @property
+    def price(self) -> Decimal | None:
+        """None of a MARKET order."""
+        return _number(self._tracked.order.price)
+
+    @property
+    def size(self) -> Decimal:
+        return Decimal(self._tracked.order.size)
+
+    @property
+    def filled(self) -> Decimal:
+        """Of its size, so far."""
+        return Decimal(self._tracked.filled)
+
+    @property
+    def leaves(self) -> Decimal:
+        """What may still be filled; 0 once it has ended."""
+        return Decimal(self._tracked.leaves)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Of what was filled."""
+        return _number(self._tracked.average)
+
+    @property
+    def status(self) -> OrderStatus:
+        """INITIALIZED: sent, and not decided on yet; then as its executions say."""
+        return self._tracked.status
+
+    @property
+    def canceling(self) -> bool:
+        """Its cancel was sent."""
+        return self._tracked.cancel
+
+    @property
+    def tag(self) -> str:
+        return self._tracked.order.tag
+
+    @property
+    def event_time(self) -> int:
+        """When it was sent, nanoseconds."""
+        return self._tracked.order.event_time
+
+    def __repr__(self) -> str:
+        price = self.price or "MARKET"
+        where = f"{self.exchange} {self.symbol}"
+        return f"<{self.side} {self.size} at {price} on {where}: {self.status}, {self.filled} filled>"
+
+
+class ExecutionView:
+    """What became of an order of the strategy's own: the gate's verdict, or a venue's report."""
+
+    __slots__ = ("_execution", "order")
+
+    def __init__(self, execution: Execution, order: OrderView) -> None:
+        self._execution = execution
+        self.order = order
+        """As it stands after this."""
+
+    @property
+    def order_id(self) -> str:
+        return self._execution.order_id
+
+    @property
+    def exchange(self) -> str:
+        return self._execution.exchange
+
+    @property
+    def symbol(self) -> str:
+        return self._execution.symbol
+
+    @property
+    def side(self) -> Side:
+        return self._execution.side
+
+    @property
+    def status(self) -> OrderStatus:
+        return self._execution.status
+
+    @property
+    def reason_code(self) -> str:
+        """Why DENIED, REJECTED, CANCELED or EXPIRED."""
+        return self._execution.reason_code
+
+    @property
+    def reason(self) -> str:
+        return self._execution.reason
+
+    @property
+    def is_fill(self) -> bool:
+        """Something was bought or sold: `price` and `size` say what."""
+        return self._execution.last_size is not None
+
+    @property
+    def price(self) -> Decimal | None:
+        """Of this fill; None where it is none."""
+        return _number(self._execution.last_price)
+
+    @property
+    def size(self) -> Decimal:
+        """Of this fill; 0 where it is none."""
+        return Decimal(self._execution.last_size or 0)
+
+    @property
+    def filled(self) -> Decimal:
+        """Of the order, so far."""
+        return Decimal(self._execution.filled_size)
+
+    @property
+    def leaves(self) -> Decimal:
+        return Decimal(self._execution.leaves_size)
+
+    @property
+    def liquidity(self) -> Liquidity | None:
+        return self._execution.liquidity
+
+    @property
+    def fee(self) -> Decimal:
+        """Of this fill, in `fee_currency`; below zero is a rebate."""
+        return Decimal(self._execution.fee or 0)
+
+    @property
+    def fee_currency(self) -> str | None:
+        return self._execution.fee_currency
+
+    @property
+    def tag(self) -> str:
+        """Of the order."""
+        return self.order.tag
+
+
 class Context:
     """What a handler knows beside its event: one a run, the same object at every event."""
 
-    __slots__ = ("_books", "now", "state", "symbol")
+    __slots__ = ("_books", "_orders", "now", "state", "symbol")
 
-    def __init__(self, symbol: str, books: Mapping[str, Mapping[str, BookView]], state: Any) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        books: Mapping[str, Mapping[str, BookView]],
+        state: Any,
+        orders: Mapping[str, TrackedOrder],
+    ) -> None:
         self._books = books
+        self._orders = orders
         self.symbol = symbol
         """Of the event; in a timer of a strategy with `symbols`, the first of them."""
         self.state: Any = state
@@ -175,6 +340,11 @@ class Context:
         """exchange → book of this symbol, whatever its state: check `.live`."""
         return self._books[self.symbol]
 
+    @property
+    def orders(self) -> list[OrderView]:
+        """Its own orders that have not ended, oldest first: from the moment that they are yielded."""
+        return [OrderView(one) for one in self._orders.values()]
+
     def books_of(self, symbol: str) -> Mapping[str, BookView]:
         """exchange → book of another of the strategy's `symbols`.  Raises KeyError for any other."""
         return self._books[symbol]
@@ -182,3 +352,7 @@ class Context:
 
 def _exact(level: tuple[str, str]) -> Quote:
     return Quote(Decimal(level[0]), Decimal(level[1]))
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
