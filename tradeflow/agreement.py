@@ -37,7 +37,10 @@ def map_terms(maps: PartitionMaps) -> dict[str, str]:
 def group_terms(books: Iterable[tuple[str, str]], strategies: Iterable[Strategy]) -> dict[str, str]:
     """What every worker of a group serves and runs."""
     served = {f"book {exchange}/{symbol}": "served" for exchange, symbol in books}
-    return served | {f"strategy {one.name} with parameters {one.params_hash}": "runs" for one in strategies}
+    return served | {
+        f"strategy {one.name} with parameters {one.params_hash}": "runs in shadow" if one.shadow else "runs"
+        for one in strategies
+    }
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:

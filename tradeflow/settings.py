@@ -69,6 +69,10 @@ class Settings(KafkaSettings):
         validation_alias="STRATEGIES",
         description="Strategies to run: names of shipped ones or `module:Class` of your own, comma separated.",
     )
+    strategies_file: Path | None = Field(
+        None,
+        description="Parameters of the strategies; default: `strategies.toml` in the directory of the start, if there.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO",
         validation_alias="LOG_LEVEL",
@@ -183,7 +187,7 @@ class Settings(KafkaSettings):
     def _canonical(cls, value: list[str]) -> list[str]:
         return list(dict.fromkeys(canonical_symbol(symbol) for symbol in value))
 
-    @field_validator("cache_dir", "maven_url", "partition_maps", "token", mode="before")
+    @field_validator("cache_dir", "maven_url", "partition_maps", "strategies_file", "token", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value

@@ -42,7 +42,7 @@ quiet_kafka()
 config = settings()
 maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)
-strategies = load_strategies(config.strategies, maps)
+strategies = load_strategies(config.strategies, maps, config.strategies_file)
 specs = topics.topic_specs(maps)
 kafka_client = client_options(config)
 any_address = config.web_host in ("0.0.0.0", "::")  # noqa: S104

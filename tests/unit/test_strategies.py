@@ -159,7 +159,7 @@ def test_ones_own_module_in_the_working_directory(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["imbalanced", ":Maker", "module:", ""])
 def test_names_that_mean_nothing(name):
-    with pytest.raises(StrategyError, match="is neither one of arbitrage, imbalance nor module:Class"):
+    with pytest.raises(StrategyError, match="is neither one of arbitrage, imbalance, nor module:Class"):
         load_strategy(name)
 
 

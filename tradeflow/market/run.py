@@ -16,7 +16,7 @@ from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.messages import BookRecord, Cause, Order, Trade
 from tradeflow.normalize import canonical_decimal
 from tradeflow.strategies.actions import Cancel, NewOrder
-from tradeflow.strategies.parameters import with_parameters
+from tradeflow.strategies.parameters import from_text, with_parameters
 from tradeflow.strategies.strategy import Strategy, StrategyError
 from tradeflow.strategies.views import BookView, Context
 
@@ -97,7 +97,7 @@ class Run:
     def set_parameters(self, values: Mapping[str, str]) -> None:
         """It goes on, with its state, under other parameters.  Values that can't be are refused, and logged."""
         try:
-            self.strategy = with_parameters(self.strategy, values)
+            self.strategy = with_parameters(self.strategy, from_text(self.strategy, values))
         except StrategyError as error:
             log.error("parameters of strategy %s stay as they are: %s", self._name, error)
             return
