@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tradeflow import topics
-from tradeflow.messages import Terms
+from tradeflow.messages import Steer, Terms
 from tradeflow.partitions import PartitionMaps
 from tradeflow.strategies import Strategy
 
@@ -55,7 +55,8 @@ class Agreement:
     """This worker's terms by scope (`maps`, or a group's id), and whether the others' are the same.
 
     `connection`: aiokafka's arguments for any client.  `patience`: seconds that a worker which has just died may
-    still count as a member of its group."""
+    still count as a member of its group.  `on_steer(offset, steer)`: for each of the operators' words that stand
+    between the terms; a worker knows them all before it takes part."""
 
     def __init__(
         self,
@@ -63,11 +64,13 @@ class Agreement:
         terms: Mapping[str, Mapping[str, str]],
         connection: Mapping[str, Any],
         patience: float,
+        on_steer: Callable[[int, Steer], None] = lambda offset, steer: None,
     ) -> None:
         self._worker = worker
         self._terms = terms
         self._connection = connection
         self._patience = patience
+        self._on_steer = on_steer
         self._offsets: dict[str, int] = {}
 
     async def reach(self) -> None:
@@ -117,8 +120,11 @@ class Agreement:
             while await consumer.position(partition) < end:
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
                     for record in records:
-                        if (terms := decode_terms(record.value)) is not None:
-                            said[terms.scope] = terms
+                        word = decode_control(record.value)
+                        if isinstance(word, Terms):
+                            said[word.scope] = word
+                        elif word is not None:
+                            self._on_steer(record.offset, word)
         return said
 
     async def _active_group(self, said: Mapping[str, Terms]) -> str:
@@ -145,9 +151,9 @@ class Agreement:
                 self._offsets[scope] = sent.offset
 
 
-def decode_terms(value: bytes) -> Terms | None:
+def decode_control(value: bytes) -> Terms | Steer | None:
     """None for what else is in the topic."""
     try:
-        return msgspec.json.decode(value, type=Terms)
+        return msgspec.json.decode(value, type=Terms | Steer)
     except msgspec.MsgspecError:
         return None

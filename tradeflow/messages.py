@@ -234,10 +234,10 @@ class Command(Event, frozen=True, kw_only=True, tag="command"):
 
 
 class Steer(Event, frozen=True, kw_only=True, tag="steer"):
-    """An operator's word from topic `control`, copied into each partition of the log."""
+    """An operator's word in topic `control`, copied from there into each partition of the log."""
 
-    offset: int
-    """In topic `control`; one at or below the last changes nothing."""
+    offset: int = -1
+    """In topic `control`, told by the copies; one at or below the last changes nothing."""
     action: Literal["halt", "reduce-only", "resume", "parameters"]
     strategy: str = ""
     """Empty: all."""

@@ -22,13 +22,14 @@ from tradeflow.feeds.registry import check_exchanges
 from tradeflow.garbage import settle_garbage
 from tradeflow.kafka_security import client_options, credentials
 from tradeflow.market import Market
-from tradeflow.messages import MarketEvent, Raw, ResyncRequest, Terms
+from tradeflow.messages import MarketEvent, Order, Raw, ResyncRequest, Terms
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
 from tradeflow.ports import ListenError, check_listen
 from tradeflow.quiet import quiet_kafka
 from tradeflow.runs import RunSchema
 from tradeflow.settings import settings
+from tradeflow.steering import Steering
 from tradeflow.strategies import load_strategies
 from tradeflow.tail import Tail
 from tradeflow.transport import Transport
@@ -194,6 +195,7 @@ raw_topics = [
     for name in (topics.orderbook_topic, topics.trades_topic)
 ]
 market_events_topic = run_topic(topics.MARKET_EVENTS, type=MarketEvent)
+orders_topic = run_topic(topics.ORDERS, type=Order)
 assignments_topic = run_topic(topics.FEED_ASSIGNMENTS, type=ResyncRequest)
 
 tables = (
@@ -205,6 +207,14 @@ markets = Markets(topics.MARKET_EVENTS, tables, outbox, create_market)
 app.transport = Transport(
     [URL(f"kafka://{config.kafka_brokers}")], app, outbox=outbox, state=markets, run_topics=run_topics
 )
+
+
+def owned_partitions() -> set[int]:
+    """Partitions of market-events that this worker owns."""
+    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topics.MARKET_EVENTS}
+
+
+steering = Steering(outbox, owned_partitions, markets.owned)
 
 if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))
@@ -218,6 +228,7 @@ agreement = Agreement(
     },
     kafka_client,
     patience=config.session_timeout + 2,
+    on_steer=steering.note,
 )
 
 
@@ -227,7 +238,7 @@ def hear_terms(offset: int, terms: Terms) -> None:
         stop_worker(DisagreementError(reason))
 
 
-tail = Tail(kafka_client, on_claim=feed_service.foreign_claim, on_terms=hear_terms)
+tail = Tail(kafka_client, on_claim=feed_service.foreign_claim, on_terms=hear_terms, on_steer=steering.heard)
 feed_of = {(feed.exchange, symbol): feed.index for feed in feed_plan.values() for symbol in feed.symbols}
 
 
@@ -238,12 +249,20 @@ def ask_for_resync(request: ResyncRequest) -> None:
     outbox.append(topics.FEED_ASSIGNMENTS, index, request.symbol.encode(), value)
 
 
-def owned_partitions() -> set[int]:
-    """Partitions of market-events that this worker owns."""
-    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topics.MARKET_EVENTS}
+def misplaced(order: Order, partition: int) -> str:
+    """Why an order can't come before the gate; empty if it can."""
+    if (order.exchange, order.symbol) not in books:
+        return (
+            f"{order.exchange}/{order.symbol} is not served: correct EXCHANGES, SYMBOLS or the partition maps"
+        )
+    right = maps.symbols[order.symbol]
+    return (
+        "" if right == partition else f"{order.symbol} belongs to partition {right}, it came on {partition}"
+    )
 
 
 @app.on_partitions_assigned.connect  # type: ignore[arg-type]
 async def own_feeds(_: Any, assigned: set[Any], **kwargs: Any) -> None:
+    steering.forget()
     if config.role != "strategies":
         await feed_service.assign({tp.partition for tp in assigned if tp.topic == topics.FEED_ASSIGNMENTS})

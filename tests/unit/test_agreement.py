@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tradeflow.agreement import MAPS, Agreement, decode_terms, difference, group_terms, map_terms
+from tradeflow.agreement import MAPS, Agreement, decode_control, difference, group_terms, map_terms
 from tradeflow.messages import Terms
 from tradeflow.partitions import PartitionMap, PartitionMaps
 from tradeflow.strategies import load_strategy
@@ -77,5 +77,5 @@ def test_before_it_has_said_its_own_a_worker_stops_for_nobody() -> None:
 
 
 def test_what_else_is_in_the_topic_is_left_alone() -> None:
-    assert decode_terms(b'{"type": "halt"}') is None
-    assert decode_terms(b"\xff") is None
+    assert decode_control(b'{"type": "halt"}') is None
+    assert decode_control(b"\xff") is None
