@@ -213,7 +213,7 @@ class Execution(Event, frozen=True, kw_only=True, tag="execution"):
     filled_size: str = "0"
     leaves_size: str
     average_price: str | None = None
-    """Of all fills so far, rounded half even to 12 significant digits where it is no finite decimal."""
+    """Of all fills so far; where 18 significant digits don't hold it, rounded half even to 12."""
     liquidity: Liquidity | None = None
     fee: str | None = None
     """Of this fill; below zero is a rebate."""

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from tradeflow import Strategy, Trial, buy, sell, timer
+from tradeflow.execution.fees import TAKER_FEES
 from tradeflow.partitions import load_maps
 from tradeflow.strategies import SHIPPED, ActionError, StrategyError, load_strategies, load_strategy
-from tradeflow.strategies.arbitrage import TAKER_FEES, Arbitrage
+from tradeflow.strategies.arbitrage import Arbitrage
 from tradeflow.strategies.imbalance import Imbalance
 
 ROOT = Path(__file__).parents[2]

@@ -7,18 +7,10 @@ from decimal import Decimal
 
 import msgspec
 
+from tradeflow.execution.fees import TAKER_FEES
 from tradeflow.strategies.actions import Action, buy, sell
 from tradeflow.strategies.strategy import Strategy
 from tradeflow.strategies.views import BookView, Context
-
-# Taker fees of the lowest volume tier as fractions, from public schedules of 2025 (Binance spot, BitMEX
-# perpetuals, Coinbase Advanced, Kraken Pro).  They change and depend on the account: pass your own.
-TAKER_FEES = {
-    "binance": Decimal("0.001"),
-    "bitmex": Decimal("0.0005"),
-    "coinbase": Decimal("0.006"),
-    "kraken": Decimal("0.004"),
-}
 
 
 class Arbitrage(Strategy):
@@ -33,7 +25,8 @@ class Arbitrage(Strategy):
     min_edge: Decimal = Decimal("0.0005")
     max_size: Decimal = Decimal("0.1")
     fees: dict[str, Decimal] = msgspec.field(default_factory=lambda: dict(TAKER_FEES))
-    """exchange → taker fee as a fraction of the notional."""
+    """exchange → taker fee as a fraction of the notional; by default the published ones of the lowest tier: they change
+    and depend on the account, so pass your own."""
 
     class State(msgspec.Struct):
         taken: list[str] = msgspec.field(default_factory=list)
