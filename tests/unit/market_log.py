@@ -7,7 +7,17 @@ from decimal import Decimal
 import msgspec
 
 from tradeflow.market import Market
-from tradeflow.messages import Command, Delta, Execution, NormalizedBook, Order, Snapshot, TopOfBook, Trade
+from tradeflow.messages import (
+    Command,
+    Delta,
+    Execution,
+    NormalizedBook,
+    Order,
+    PositionRecord,
+    Snapshot,
+    TopOfBook,
+    Trade,
+)
 from tradeflow.strategies import Strategy, buy, sell, timer
 
 SECOND = 1_000_000_000
@@ -83,6 +93,7 @@ class Log:
             "orders": Order,
             "executions": Execution,
             "market-events": Execution,
+            "positions": PositionRecord,
         }
         for output in self.market.take_outputs():
             value = msgspec.json.decode(output.value, type=types[output.topic])

@@ -230,7 +230,7 @@ def test_a_named_strategy_may_try_again():
 class Venue:
     """Accepts after 10 ns of event time; notes what it sees."""
 
-    def __init__(self, books):
+    def __init__(self, books, instruments):
         self.books, self.seen, self.waiting, self.ready, self.dirty = books, [], [], [], False
 
     @property

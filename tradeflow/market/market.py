@@ -12,8 +12,10 @@ from typing import Any
 
 import msgspec
 
+from tables.instruments import Instrument
 from tables.order_books import Effect, OrderBook
 from tradeflow.execution.venue import ExecutionVenue
+from tradeflow.market.accounts import Accounts, Balances, Place
 from tradeflow.market.changes import BookChange
 from tradeflow.market.orders import Orders
 from tradeflow.market.run import Run
@@ -37,6 +39,7 @@ from tradeflow.messages import (
     Steer,
     Trade,
 )
+from tradeflow.risk.gate import RiskGate
 from tradeflow.strategies.strategy import Strategy
 from tradeflow.strategies.views import BookView
 
@@ -46,6 +49,8 @@ REFRESH = 5 * SECOND
 RESYNC_EVERY = 5 * SECOND
 """Least event time between two resync requests for one book."""
 
+VenueFactory = Callable[[Mapping[Place, OrderBook], Mapping[Place, Instrument]], ExecutionVenue]
+
 _MARKET_KEY = "market"
 
 _encode = msgspec.json.Encoder().encode
@@ -54,13 +59,15 @@ _encode = msgspec.json.Encoder().encode
 class Market:
     """The books, strategies and outputs of one partition of `market-events`.
 
-    `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `venue` makes what executes
-    orders on these books; without one (a replay) the executions in the log are all there are.  `depth`: levels a
-    side in `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change
-    of its state).  `silence_ns`: after so long without a sign of life a live book is stale; `max_jump`: share of the
-    mid by which one delta may move it (0: any), beyond it the book is broken.  `want_changes`:
-    collect BookChanges.  `strategy_budget`: seconds that a strategy's call may take; the one thing here that is no
-    function of the log, so replays leave it out."""
+    `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `depth`: levels a side in
+    `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change of its state).
+    `silence_ns`: after so long without a sign of life a live book is stale; `max_jump`: share of the mid by which one
+    delta may move it (0: any), beyond it the book is broken.  `want_changes`: collect BookChanges.  `strategy_budget`:
+    seconds that a strategy's call may take; the one thing here that is no function of the log, so replays leave it out.
+
+    `gate` decides over orders, without one all are let through.  `venue(books, instruments)` makes what executes them;
+    without one (a replay) the executions in the log are all there are.  `balances`: what each book's purse holds at
+    the beginning."""
 
     def __init__(
         self,
@@ -74,7 +81,9 @@ class Market:
         normalized_per_second: float = 10.0,
         want_changes: bool = False,
         strategy_budget: float | None = None,
-        venue: Callable[[Mapping[tuple[str, str], OrderBook]], ExecutionVenue] | None = None,
+        gate: RiskGate | None = None,
+        venue: VenueFactory | None = None,
+        balances: Balances | None = None,
     ) -> None:
         self.partition = partition
         self.event_time = 0
@@ -94,7 +103,9 @@ class Market:
         self._outputs: list[Output] = []
         registry = Orders()
         self._runs = Runs(strategies, views, registry, strategy_budget)
-        self.trading = Trading(registry, self._runs, self._put, None if venue is None else venue(self.books))
+        accounts = Accounts(self.books, balances or {})
+        executing = None if venue is None else venue(self.books, accounts.instruments)
+        self.trading = Trading(registry, self._runs, accounts, self._put, gate, executing)
         self._apart: dict[type, Callable[[Any], None]] = {
             Clock: self._clock,
             Command: self._command,
@@ -266,6 +277,7 @@ class Market:
                 self._ask_for_resync(served)
         if refresh:
             self._refreshed = now
+            self.trading.refresh(now)
 
     def _show(self, served: ServedBook, state_changed: bool) -> None:
         served.publish(self.event_time, state_changed, self._outputs)

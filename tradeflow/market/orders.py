@@ -55,6 +55,8 @@ class TrackedOrder(msgspec.Struct, kw_only=True):
     filled: str = "0"
     leaves: str
     average: str | None = None
+    bound: str | None = None
+    """Of a MARKET order the worst price that it may be filled at, set when it passed the gate."""
     cancel: bool = False
     """Its cancel has been sent, or is being sent."""
     opened: int = -1

@@ -11,9 +11,12 @@ from typing import Any
 
 import msgspec
 
+from tables.instruments import Instrument
+from tables.positions import Position
+from tradeflow.market.accounts import Place, book_fill, open_position
 from tradeflow.market.budget import Budget
 from tradeflow.market.orders import Orders, TrackedOrder
-from tradeflow.messages import BookRecord, Cause, Order, Trade
+from tradeflow.messages import BookRecord, Cause, Execution, Order, Trade
 from tradeflow.normalize import canonical_decimal
 from tradeflow.strategies.actions import Cancel, NewOrder
 from tradeflow.strategies.parameters import from_text, with_parameters
@@ -43,7 +46,9 @@ class Run:
         self.symbols = symbols
         self.own: dict[str, TrackedOrder] = {}
         """Its open orders by id, oldest first; a shadow has none."""
-        self.context = Context(symbols[0], books, type(strategy).State(), self.own)
+        self.positions: dict[Place, Position] = {}
+        """What its own fills have left, by book."""
+        self.context = Context(symbols[0], books, type(strategy).State(), self.own, self.positions)
         self.halted = ""
         """Why it is halted; empty while it runs."""
         self.error: Exception | None = None
@@ -113,6 +118,15 @@ class Run:
     def track(self, one: TrackedOrder) -> None:
         """An open order is its own."""
         self.own[one.order.order_id] = one
+
+    def fill(self, execution: Execution, instrument: Instrument) -> None:
+        """One of its orders was filled; without balances: those are the book's."""
+        place = execution.exchange, execution.symbol
+        position = self.positions.get(place)
+        if position is None:
+            position = self.positions[place] = open_position(instrument, {})
+        book_fill(position, execution)
+        self.dirty = True
 
     def forget(self, order_id: str) -> None:
         """It has ended."""
@@ -205,6 +219,8 @@ class Run:
     def restore(self, value: bytes) -> None:
         """A state that no longer fits the class halts the run, and is kept for when the code is mended."""
         row = msgspec.json.decode(value, type=_Row)
+        for exchange, symbol, position in row.positions:
+            self.positions[exchange, symbol] = position
         try:
             self.context.state = msgspec.json.decode(row.state, type=type(self.strategy).State)
         except msgspec.ValidationError as error:
@@ -225,6 +241,7 @@ class _Row(msgspec.Struct):
     halted: str
     code: str
     parameters: dict[str, str] = {}
+    positions: list[tuple[str, str, Position]] = []
 
 
 def cause_of(origin: Origin) -> Cause:

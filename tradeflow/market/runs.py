@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tables.instruments import Instrument
 from tradeflow.market.budget import Budget
 from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.market.run import Run
@@ -57,11 +58,15 @@ class Runs:
         view = TradeView(event)
         return [order for run, on in handlers for order in run.handle(on, event.symbol, now, event, view)]
 
-    def on_execution(self, one: TrackedOrder, execution: Execution, now: int) -> list[Order]:
+    def on_execution(
+        self, one: TrackedOrder, execution: Execution, instrument: Instrument | None, now: int
+    ) -> list[Order]:
         """The orders that a change of an order causes, in the run that it belongs to."""
         run = self._by_key.get(one.run)
         if run is None:
             return []
+        if execution.last_size is not None and instrument is not None:
+            run.fill(execution, instrument)
         if not one.is_open:
             run.forget(execution.order_id)
         if not run.strategy.handles("on_execution"):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from tables.order_books import OrderBook
 from tradeflow.execution.venue import NEVER, ExecutionVenue
+from tradeflow.market.accounts import Accounts
 from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.market.run import Origin, cause_of
 from tradeflow.market.runs import Runs
-from tradeflow.messages import BookRecord, Cause, Command, Execution, Order, Record, Steer, Trade
+from tradeflow.messages import BookRecord, Cause, Command, Execution, Order, OrderStatus, Record, Steer, Trade
+from tradeflow.risk.gate import RiskGate
+from tradeflow.risk.situation import Situation
 
 Put = Callable[[str, str, Record], None]
 """(topic, symbol, record): into the market's own partition of the topic."""
@@ -22,10 +24,22 @@ class Trading:
     """`put` takes what is to be sent.  Without a gate every order is SUBMITTED; without a venue nothing follows but
     the executions that are in the log."""
 
-    def __init__(self, orders: Orders, runs: Runs, put: Put, venue: ExecutionVenue | None = None) -> None:
+    def __init__(
+        self,
+        orders: Orders,
+        runs: Runs,
+        accounts: Accounts,
+        put: Put,
+        gate: RiskGate | None = None,
+        venue: ExecutionVenue | None = None,
+    ) -> None:
         self.orders = orders
+        self.accounts = accounts
         self._runs = runs
         self._put = put
+        self._gate = gate
+        # That an order is decided on once is seen to by the registry.
+        self._situation = Situation(accounts.by_place, known=())
         self._venue = venue
         self.due = NEVER if venue is None else venue.due
         """Event time from which the venue has something to do before an event."""
@@ -48,7 +62,15 @@ class Trading:
                 self._venue.cancel(order.order_id, now)
                 self._collect()
             return
-        self._verdict(one, "SUBMITTED", now)
+        denial = None if self._gate is None else self._gate.check(order, self._situation, now)
+        if denial is not None:
+            self._verdict(one, now, "DENIED", denial.reason_code, denial.reason)
+            return
+        if self._gate is not None:
+            order = self._gate.bounded(order, self._situation)
+            one.bound = order.price
+        self.accounts.approved(one)
+        self._verdict(one, now, "SUBMITTED")
         if self._venue is not None:
             self._venue.submit(order, now)
             self._collect()
@@ -56,14 +78,23 @@ class Trading:
     def execution(self, event: Execution, now: int) -> None:
         """A venue's report, or the gate's verdict."""
         one = self.orders.apply(event)
-        if one is not None:
-            self._send(self._runs.on_execution(one, event, now))
+        if one is None:
+            return
+        place = event.exchange, event.symbol
+        if event.last_size is not None:
+            self.accounts.fill(event)
+            self._put("positions", event.symbol, self.accounts.record(place, now))
+        if not one.is_open:
+            self.accounts.closed(one)
+        self._send(self._runs.on_execution(one, event, self.accounts.instruments.get(place), now))
 
     def steer(self, event: Steer, now: int) -> None:
         """An operator's word; the same again, or an older one, changes nothing."""
         if event.offset <= self.steered:
             return
         self.steered, self._steered_dirty = event.offset, True
+        if self._gate is not None:
+            self._gate.steer(event)
         if event.action == "halt":
             cause = Cause(kind="control", sequence=event.offset)
             concerned = [one for one in self.orders if concerns(event, one.order)]
@@ -115,7 +146,14 @@ class Trading:
         for order in orders:
             self._put("orders", order.symbol, order)
 
-    def _verdict(self, one: TrackedOrder, status: Any, now: int) -> None:
+    def refresh(self, now: int) -> None:
+        """Every position again, for readers that have just started."""
+        for record in self.accounts.records(now):
+            self._put("positions", record.symbol, record)
+
+    def _verdict(
+        self, one: TrackedOrder, now: int, status: OrderStatus, reason_code: str = "", reason: str = ""
+    ) -> None:
         order = one.order
         verdict = Execution(
             exchange=order.exchange,
@@ -126,6 +164,8 @@ class Trading:
             strategy=order.strategy,
             side=order.side,
             status=status,
+            reason_code=reason_code,
+            reason=reason,
             leaves_size=order.size if status == "SUBMITTED" else "0",
             receipt_time=now,
         )
@@ -148,6 +188,10 @@ class Trading:
         if self._steered_dirty:
             found["steered"] = msgspec.json.encode(self.steered)
             self._steered_dirty = False
+        found |= self.accounts.take_dirty()
+        if self._gate is not None and self._gate.dirty:
+            found["gate"] = self._gate.encode()
+            self._gate.dirty = False
         if self._venue is not None and self._venue.dirty:
             found["venue"] = self._venue.encode()
             self._venue.dirty = False
@@ -156,10 +200,13 @@ class Trading:
     def restore(self, read: Callable[[str], bytes | None]) -> None:
         """Continue from what take_dirty() gave; the books are there already."""
         self.orders.restore(read)
+        self.accounts.restore(read, self.orders)
         self._runs.track(self.orders)
-        steered, venue = read("steered"), read("venue")
+        steered, gate, venue = read("steered"), read("gate"), read("venue")
         if steered is not None:
             self.steered = msgspec.json.decode(steered, type=int)
+        if gate is not None and self._gate is not None:
+            self._gate.restore(gate)
         if venue is not None and self._venue is not None:
             self._venue.restore(venue)
             self.due, self.used = self._venue.due, True

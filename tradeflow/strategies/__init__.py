@@ -4,7 +4,15 @@ from tradeflow.strategies.actions import Action, ActionError, buy, cancel, sell
 from tradeflow.strategies.loading import SHIPPED, load_strategies, load_strategy
 from tradeflow.strategies.strategy import Actions, Strategy, StrategyError, timer
 from tradeflow.strategies.trial import Trial, TrialError
-from tradeflow.strategies.views import BookView, Context, ExecutionView, OrderView, Quote, TradeView
+from tradeflow.strategies.views import (
+    BookView,
+    Context,
+    ExecutionView,
+    OrderView,
+    PositionView,
+    Quote,
+    TradeView,
+)
 
 __all__ = [
     "SHIPPED",
@@ -15,6 +23,7 @@ __all__ = [
     "Context",
     "ExecutionView",
     "OrderView",
+    "PositionView",
     "Quote",
     "Strategy",
     "StrategyError",

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tables.order_books import OrderBook, State
+from tables.positions import Position
 from tradeflow.messages import Execution, Liquidity, OrderStatus, Side, Trade
 
 if TYPE_CHECKING:
@@ -314,10 +315,39 @@ class ExecutionView:
         return self.order.tag
 
 
+class PositionView:
+    """What a strategy's own fills on one book have left, since it began."""
+
+    __slots__ = ("_position",)
+
+    def __init__(self, position: Position | None) -> None:
+        self._position = position
+
+    @property
+    def size(self) -> Decimal:
+        """Bought minus sold, fees aside; contracts: their number.  Below zero is short."""
+        return _ZERO if self._position is None else self._position.size
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """None when flat."""
+        return None if self._position is None else self._position.average_price
+
+    @property
+    def realized(self) -> Decimal:
+        """Profit, before fees: in the quote currency, of inverse contracts in the base currency."""
+        return _ZERO if self._position is None else self._position.realized
+
+    @property
+    def fees(self) -> Mapping[str, Decimal]:
+        """Currency → paid."""
+        return {} if self._position is None else dict(self._position.fees)
+
+
 class Context:
     """What a handler knows beside its event: one a run, the same object at every event."""
 
-    __slots__ = ("_books", "_orders", "now", "state", "symbol")
+    __slots__ = ("_books", "_orders", "_positions", "now", "state", "symbol")
 
     def __init__(
         self,
@@ -325,8 +355,10 @@ class Context:
         books: Mapping[str, Mapping[str, BookView]],
         state: Any,
         orders: Mapping[str, TrackedOrder],
+        positions: Mapping[tuple[str, str], Position],
     ) -> None:
         self._books = books
+        self._positions = positions
         self._orders = orders
         self.symbol = symbol
         """Of the event; in a timer of a strategy with `symbols`, the first of them."""
@@ -344,6 +376,10 @@ class Context:
     def orders(self) -> list[OrderView]:
         """Its own orders that have not ended, oldest first: from the moment that they are yielded."""
         return [OrderView(one) for one in self._orders.values()]
+
+    def position(self, exchange: str, symbol: str = "") -> PositionView:
+        """What its own fills have left on an exchange; of this symbol, or another of the strategy's."""
+        return PositionView(self._positions.get((exchange, symbol or self.symbol)))
 
     def books_of(self, symbol: str) -> Mapping[str, BookView]:
         """exchange → book of another of the strategy's `symbols`.  Raises KeyError for any other."""
