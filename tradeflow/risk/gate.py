@@ -13,7 +13,7 @@ from tradeflow.risk.checks import CHECKS, Case
 from tradeflow.risk.denial import Denial, above, text
 from tradeflow.risk.halts import Halts
 from tradeflow.risk.limits import Bounds, Limits
-from tradeflow.risk.situation import Account, Exposure, Situation, Valuation
+from tradeflow.risk.situation import Account, Exposure, Instrument, Situation, Valuation
 
 SECOND = 1_000_000_000
 
@@ -34,6 +34,7 @@ class RiskGate:
         self.halts = Halts()
         self.dirty = False
         self._bounds: dict[tuple[str, str, str], Bounds] = {}
+        self._valuations: dict[tuple[str, str], tuple[Instrument | None, Valuation | Denial]] = {}
         self._passed: dict[tuple[str, str], deque[int]] = {}
         """(strategy, symbol) → event times of its orders that passed in the last second."""
 
@@ -138,19 +139,26 @@ class RiskGate:
         return bounds
 
     def _valuation(self, account: Account) -> Valuation | Denial:
-        instrument, place = account.instrument, f"{account.book.exchange} {account.book.symbol}"
+        place, instrument = (account.book.exchange, account.book.symbol), account.instrument
+        known = self._valuations.get(place)
+        if known is None or known[0] is not instrument:
+            known = self._valuations[place] = instrument, self._valued(" ".join(place), account)
+        return known[1]
+
+    def _valued(self, place: str, account: Account) -> Valuation | Denial:
+        instrument = account.instrument
         multiplier, by_price = _ONE, True
-        if instrument is not None:
+        if instrument is None:
+            _, quote, *more = account.book.symbol.split("-")
+            if more:
+                return _unknown_instrument(place, "the kind of contract")
+        else:
             quote = instrument.quote
             if instrument.contract != "spot":
                 if instrument.contract_value is None:
                     return _unknown_instrument(place, "the value of a contract")
                 multiplier = Decimal(instrument.contract_value)
                 by_price = instrument.contract == "linear"
-        else:
-            _, quote, *more = account.book.symbol.split("-")
-            if more:
-                return _unknown_instrument(place, "the kind of contract")
         rate = self.limits.rates.get(quote)
         if rate is None:
             known = ", ".join(sorted(self.limits.rates))
@@ -182,9 +190,9 @@ def _number(written: str) -> Decimal:
 
 def _mid(account: Account) -> Decimal:
     """Of a live book, which has both sides."""
-    values = account.book.book.mid_and_spread()
-    assert values is not None, account.book.symbol
-    return Decimal(values[0])
+    mid = account.mid
+    assert mid is not None, account.book.symbol
+    return mid
 
 
 def _edge(order: Order, account: Account, bounds: Bounds, mid: Decimal) -> Decimal:

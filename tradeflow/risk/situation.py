@@ -10,6 +10,9 @@ from typing import NamedTuple, Protocol
 from tables.order_books import OrderBook
 from tradeflow.messages import Side
 
+_ZERO = Decimal(0)
+_HALF = Decimal("0.5")
+
 
 class Instrument(Protocol):
     """Exact strings, None where the exchange doesn't say."""
@@ -76,6 +79,12 @@ class Account:
     instrument: Instrument | None = None
 
     @property
+    def mid(self) -> Decimal | None:
+        """Of the last known levels; None if a side is empty."""
+        bid, ask = self.book.book.best_bid, self.book.book.best_ask
+        return None if bid is None or ask is None else (Decimal(bid[0]) + Decimal(ask[0])) * _HALF
+
+    @property
     def spot(self) -> bool:
         """A book whose symbol names no more than two currencies is spot until its instrument says otherwise."""
         return self.instrument is None or self.instrument.contract == "spot"
@@ -130,7 +139,7 @@ class Exposure(NamedTuple):
 
     @classmethod
     def of(cls, account: Account) -> Exposure:
-        buys = sells = Decimal(0)
+        buys = sells = _ZERO
         for order in account.open_orders:
             if order.side == "buy":
                 buys += order.leaves
@@ -160,13 +169,13 @@ class Exposure(NamedTuple):
 def mark(account: Account) -> Decimal:
     """What its exposure is valued at: the mid of the last known levels; where there are none, the highest of the
     prices that it has bought, sold or would trade at."""
-    values = account.book.book.mid_and_spread()
-    if values is not None:
-        return Decimal(values[0])
+    mid = account.mid
+    if mid is not None:
+        return mid
     prices = [order.price for order in account.open_orders]
     if account.position.average_price is not None:
         prices.append(account.position.average_price)
-    return max(prices, default=Decimal(0))
+    return max(prices, default=_ZERO)
 
 
 def _exact(number: str | None) -> Decimal | None:
