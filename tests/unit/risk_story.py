@@ -15,6 +15,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import get_args
 
+from tables.instruments import Instrument
 from tables.order_books import OrderBook
 from tradeflow.messages import Cause, Order, Steer
 from tradeflow.risk import Account, Denial, ReasonCode, RiskGate, Situation, parse_limits
@@ -62,12 +63,16 @@ class Open:
     left: int
 
     @property
-    def price(self) -> Decimal:
-        return Decimal(self.units) / 20
+    def order(self) -> Open:
+        return self
 
     @property
-    def leaves(self) -> Decimal:
-        return Decimal(self.left) / 20
+    def price(self) -> str:
+        return text(self.units, 20)
+
+    @property
+    def leaves(self) -> str:
+        return text(self.left, 20)
 
 
 @dataclass
@@ -96,10 +101,17 @@ class Place:
         instrument = None
         if self.steps is not None:
             tick, lot, least = self.steps
-            instrument = SimpleNamespace(
-                tick=tick, lot=lot, min_notional=least, quote=self.quote_currency, contract=self.contract,
+            instrument = Instrument(
+                exchange=self.exchange,
+                symbol=self.symbol,
+                base=self.symbol.split("-")[0],
+                quote=self.quote_currency,
+                contract=self.contract,
                 contract_value=self.value,
-            )  # fmt: skip
+                tick=tick,
+                lot=lot,
+                min_notional=least,
+            )
         self.account = Account(self.book, self.position, self.orders, instrument)
         self.show()
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from scripts.reference.topics import TOPICS, general_name
 from tradeflow.cli import OWN_VERBS
 from tradeflow.messages import Order, TopOfBook, Trade
 from tradeflow.partitions import load_maps
+from tradeflow.risk import Limits, ReasonCode, parse_limits
 from tradeflow.settings import Settings, environment_name
 from tradeflow.topics import topic_specs
 
@@ -139,6 +141,25 @@ def test_every_view_is_documented_and_no_other():
 def test_every_verb_is_documented():
     operations = TEXTS[ROOT / "docs" / "operations.md"]
     assert [verb for verb in OWN_VERBS if f"`tradeflow {verb}`" not in operations] == []
+
+
+# --- risk ---
+
+
+def test_the_risk_page_shows_the_limits_as_they_are():
+    page = ROOT / "docs" / "risk.md"
+    (example,) = found(r"^```toml\n(.*?)^```$", page)
+    assert parse_limits(example[1]).default != Limits().default
+    shown = {match[1]: match[2].replace(",", "") for match in found(r"^\| `(\w+)` \| ([\w,]+) \|", page)}
+    limits = Limits()
+    defaults = msgspec.structs.asdict(limits.default) | {"max_gross_notional": limits.max_gross_notional}
+    assert shown == {key: "none" if value is None else str(value) for key, value in defaults.items()}
+
+
+def test_the_risk_page_has_every_reason_in_its_order():
+    (table,) = found(r"^## Reason codes$(.*?)^## ", ROOT / "docs" / "risk.md")
+    rows = re.findall(r"^\| (`.*?`) \|", table[1], re.MULTILINE)
+    assert tuple(re.findall(r"[A-Z_]+", " ".join(rows))) == get_args(ReasonCode)
 
 
 # --- code ---

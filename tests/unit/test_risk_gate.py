@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import pytest
 
+from tables.instruments import Instrument
 from tables.order_books import OrderBook
+from tables.positions import Position
 from tradeflow.messages import Cause, Order, Steer
 from tradeflow.risk import Account, Denial, Limits, ReasonCode, RiskGate, Situation, parse_limits
 
 SECOND = 1_000_000_000
 
 
-@dataclass
-class Open:
-    side: str
-    price: Decimal
-    leaves: Decimal
-    tif: str = "GTC"
-    order_id: str = "earlier"
-    strategy: str = "maker"
+class Open(NamedTuple):
+    order: Order
+    leaves: str
 
 
 @dataclass
@@ -83,24 +79,29 @@ class Desk:
             )
         )
 
+    def open(self, side: str, price: str, leaves: str, *, at: str = "binance", **more: Any) -> None:
+        order = self.order(side, price, order_id="earlier", strategy="maker", **more)
+        self.seen.accounts[at, "BTC-USDT"].open_orders.append(Open(order, leaves))  # type: ignore[attr-defined]
 
-def account(exchange: str, symbol: str, **instrument: Any) -> Account:
+    def add(self, exchange: str, symbol: str) -> Account:
+        added = account(exchange, symbol)
+        self.seen.accounts[exchange, symbol] = added  # type: ignore[index]
+        return added
+
+
+def account(exchange: str, symbol: str) -> Account:
     book = OrderBook(exchange, symbol)
     book.book.replace([("99", "1")], [("101", "1")])
     book.state = "live"
-    purse = SimpleNamespace(size=Decimal(0), base=Decimal(1000), quote=Decimal(100_000), average_price=None)
-    return Account(book, purse, [], SimpleNamespace(**instrument) if instrument else None)
+    base, quote = symbol.split("-")[:2]
+    position = Position(base_currency=base, quote_currency=quote, base=Decimal(1000), quote=Decimal(100_000))
+    return Account(book, position, [])
 
 
-def contract(kind: str, value: str | None) -> dict[str, Any]:
-    return {
-        "tick": "0.5",
-        "lot": "1",
-        "min_notional": None,
-        "quote": "USD",
-        "contract": kind,
-        "contract_value": value,
-    }
+def instrument(contract: str = "spot", contract_value: str | None = None, **steps: str) -> Instrument:
+    return Instrument(
+        exchange="", symbol="", base="BTC", quote="USD", contract=contract, contract_value=contract_value, **steps
+    )  # fmt: skip
 
 
 def test_the_order_of_the_reasons_is_fixed():
@@ -184,7 +185,7 @@ def test_a_market_order_ends_at_the_edge_of_the_collar():
         "102",
     )  # as many decimals as the touch
     assert desk.gate.bounded(desk.order("sell", None, tif="FOK"), desk.seen).tif == "FOK"
-    desk.binance.instrument = SimpleNamespace(**contract("spot", None) | {"tick": "0.5"})
+    desk.binance.instrument = instrument(tick="0.5")
     assert desk.gate.bounded(desk.order("buy", None), desk.seen).price == "102.5"
     assert desk.gate.bounded(desk.order("sell", None), desk.seen).price == "97.5"
     limit = desk.order()
@@ -193,9 +194,7 @@ def test_a_market_order_ends_at_the_edge_of_the_collar():
 
 def test_the_instruments_steps():
     desk = Desk()
-    desk.binance.instrument = SimpleNamespace(
-        tick="0.5", lot="0.01", min_notional="10", quote="USDT", contract="spot", contract_value=None
-    )
+    desk.binance.instrument = instrument(tick="0.5", lot="0.01", min_notional="10")
     assert desk.code(price="100.5", size="0.1") == ""
     assert desk.code(price="100.25") == "TICK"
     assert desk.code(size="0.101") == "LOT"
@@ -204,22 +203,22 @@ def test_the_instruments_steps():
 
 def test_contracts_are_worth_what_their_kind_says():
     desk = Desk("[default]\nmax_order_notional = 1000")
-    place = "bitmex", "BTC-USD-PERP"
-    desk.seen.accounts[place] = account(*place)  # type: ignore[index]
-    order = {"exchange": place[0], "symbol": place[1], "size": "1000"}
+    perpetual = desk.add("bitmex", "BTC-USD-PERP")
+    order = {"exchange": "bitmex", "symbol": "BTC-USD-PERP", "size": "1000"}
     assert desk.code(**order) == "UNKNOWN_INSTRUMENT"
-    desk.seen.accounts[place].instrument = SimpleNamespace(**contract("inverse", "1"))
+    perpetual.instrument = instrument("inverse")
+    assert desk.code(**order) == "UNKNOWN_INSTRUMENT", "its value is missing"
+    perpetual.instrument = instrument("inverse", "1")
     assert desk.code(**order) == "", "1,000 contracts of 1 USD, whatever the price"
     assert desk.code(**order | {"size": "1001"}) == "NOTIONAL"
-    desk.seen.accounts[place].instrument = SimpleNamespace(**contract("linear", "0.01"))
+    perpetual.instrument = instrument("linear", "0.01")
     assert desk.code(**order) == "", "10 at a price of 100"
     assert desk.code(**order | {"size": "1001"}) == "NOTIONAL"
 
 
 def test_a_quote_currency_without_a_rate_is_worth_nothing_known():
     desk = Desk()
-    place = "binance", "ETH-BTC"
-    desk.seen.accounts[place] = account(*place)  # type: ignore[index]
+    desk.add("binance", "ETH-BTC")
     denial = desk.denial(symbol="ETH-BTC")
     assert denial is not None and denial.reason_code == "UNKNOWN_RATE"
     assert denial.reason.endswith("[rates] of risk.toml has USD, USDC, USDT but no BTC: add it")
@@ -232,15 +231,16 @@ def test_reduce_only_goes_to_zero_and_not_beyond():
     desk.binance.position.size = Decimal(3)
     assert [desk.code("sell", size=size) for size in ("3", "3.1")] == ["", "REDUCE_ONLY"]
     assert desk.code("buy", size="0.1") == "REDUCE_ONLY"
-    desk.binance.open_orders.append(Open("sell", Decimal(105), Decimal(2)))  # may fill first
+    desk.open("sell", "105", "2")  # may fill first
     assert [desk.code("sell", size=size) for size in ("1", "1.1")] == ["", "REDUCE_ONLY"]
-    desk.binance.position.size, desk.binance.open_orders[:] = Decimal(-3), []
+    desk.binance.open_orders.clear()
+    desk.binance.position.size = Decimal(-3)
     assert [desk.code("buy", size=size) for size in ("3", "3.1")] == ["", "REDUCE_ONLY"]
 
 
 def test_two_orders_of_ours_never_meet():
     desk = Desk()
-    desk.binance.open_orders.append(Open("sell", Decimal(101), Decimal(1)))
+    desk.open("sell", "101", "1")
     assert (
         desk.code("buy", "101")
         == desk.code("buy", None)
@@ -248,7 +248,8 @@ def test_two_orders_of_ours_never_meet():
         == "SELF_TRADE"
     )
     assert desk.code("buy", "100.9") == desk.code("sell", "101") == ""
-    desk.binance.open_orders[:] = [Open("sell", Decimal(101), Decimal(1), tif="IOC")]
+    desk.binance.open_orders.clear()
+    desk.open("sell", "101", "1", tif="IOC")
     assert desk.code("buy", "101", tif="IOC") == "", "neither can rest"
     assert desk.code("buy", "101") == "SELF_TRADE"
 
@@ -256,7 +257,7 @@ def test_two_orders_of_ours_never_meet():
 def test_open_orders_count_for_the_position_as_if_they_were_filled():
     desk = Desk("[default]\nmax_position = 5")
     desk.binance.position.size = Decimal(2)
-    desk.binance.open_orders.append(Open("buy", Decimal(98), Decimal(2)))
+    desk.open("buy", "98", "2")
     assert [desk.code("buy", size=size) for size in ("1", "1.1")] == ["", "POSITION"]
     assert desk.code("sell", "102", "7") == "", "to -5, if nothing else fills"
     assert desk.code("sell", "102", "7.1") == "POSITION"
@@ -273,7 +274,7 @@ def test_a_position_beyond_a_limit_may_be_brought_back():
 def test_what_open_orders_may_spend_is_spent():
     desk = Desk("[default]\nfee_reserve_pct = 1")
     desk.binance.position.quote = Decimal(303)
-    desk.binance.open_orders.append(Open("buy", Decimal(100), Decimal(2)))
+    desk.open("buy", "100", "2")
     assert desk.code("buy", "100", "1") == ""
     denial = desk.denial("buy", "100", "1.01")
     assert denial is not None
@@ -285,7 +286,7 @@ def test_what_open_orders_may_spend_is_spent():
 def test_the_gross_limit_is_over_all_books_of_the_partition():
     desk = Desk(share=Decimal(500))
     desk.kraken.position.size = Decimal(-3)  # worth 300, short or long
-    desk.kraken.open_orders.append(Open("sell", Decimal(102), Decimal(1)))
+    desk.open("sell", "102", "1", at="kraken")
     assert desk.code("buy", size="1") == ""
     denial = desk.denial("buy", size="1.5")
     assert denial is not None
@@ -294,7 +295,7 @@ def test_the_gross_limit_is_over_all_books_of_the_partition():
 
 def test_a_book_without_levels_is_valued_at_the_prices_that_it_was_traded_at():
     desk = Desk(share=Decimal(500))
-    desk.kraken.position.size, desk.kraken.position.average_price = Decimal(3), Decimal(150)
+    desk.kraken.position.fill("buy", Decimal(150), Decimal(3), Decimal(0), "USDT")
     desk.kraken.book.spoil("unusable", 0)
     assert [desk.code("buy", size=size) for size in ("0.5", "0.6")] == ["", "GROSS_NOTIONAL"]
 

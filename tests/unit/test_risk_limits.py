@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tradeflow.risk import Limits, LimitsError, parse_limits
+from tradeflow.risk import Limits, LimitsError, check_reserves, parse_limits
 
 EVERYTHING = """
 max_gross_notional = 250_000
@@ -125,3 +125,15 @@ def test_every_value_can_be_shown_by_its_place():
     assert shown["[symbol.BTC-USDT] max_position"] == "2"
     assert shown["[rates] BTC"] == "65000"
     assert shown["[strategy.arbitrage] price_collar_pct"] == "1"
+
+
+def test_what_is_reserved_must_cover_the_fee():
+    limits = parse_limits("[exchange.coinbase]\nfee_reserve_pct = 0.6")
+    check_reserves(
+        limits, {("coinbase", "BTC-USD"): Decimal("0.006"), ("kraken", "BTC-USD"): Decimal("0.01")}
+    )
+    with pytest.raises(LimitsError) as caught:
+        check_reserves(limits, {("coinbase", "BTC-USD"): Decimal("0.0065")})
+    assert str(caught.value) == (
+        "risk.toml: fee_reserve_pct is 0.6 for coinbase BTC-USD, whose fee is 0.65 %: set it to 0.65 or more"
+    )

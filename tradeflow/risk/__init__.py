@@ -5,7 +5,7 @@ from tradeflow.risk.division import gross_share, purses, shares
 from tradeflow.risk.gate import RiskGate
 from tradeflow.risk.halts import Halts
 from tradeflow.risk.limits import Limits
-from tradeflow.risk.limits_file import LimitsError, parse_limits
+from tradeflow.risk.limits_file import LimitsError, check_reserves, parse_limits
 from tradeflow.risk.situation import Account, Situation
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ReasonCode",
     "RiskGate",
     "Situation",
+    "check_reserves",
     "gross_share",
     "parse_limits",
     "purses",

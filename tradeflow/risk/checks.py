@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_UP, Context, Decimal
 
+from tables.exact import text
 from tradeflow.messages import Order
-from tradeflow.risk.denial import Denial, ReasonCode, above, text
+from tradeflow.risk.denial import Denial, ReasonCode, above
 from tradeflow.risk.halts import Halt
 from tradeflow.risk.limits import Bounds
-from tradeflow.risk.situation import Account, Exposure, Situation, Valuation, mark
+from tradeflow.risk.situation import Account, Exposure, Situation, Terms, mark, worst_price
 
 IMMEDIATE = ("IOC", "FOK")
 
@@ -31,7 +32,7 @@ class Case:
     """Of a MARKET order the worst that it may be filled at."""
     mid: Decimal
     account: Account
-    valuation: Valuation
+    terms: Terms
     bounds: Bounds
     halt: tuple[str, Halt] | None
     exposure: Exposure
@@ -39,7 +40,7 @@ class Case:
     after: Exposure
     seen: Situation
     gross_share: Decimal | None
-    valuation_of: Callable[[Account], Valuation | Denial]
+    terms_of: Callable[[Account], Terms | Denial]
 
     @property
     def buys(self) -> bool:
@@ -47,14 +48,14 @@ class Case:
 
 
 def tick(case: Case) -> Denial | None:
-    step = case.account.tick
+    step = case.terms.tick
     if step is None or case.order.type == "MARKET":
         return None
     return _off_step("TICK", "price", case.price, "tick", step)
 
 
 def lot(case: Case) -> Denial | None:
-    step = case.account.lot
+    step = case.terms.lot
     return None if step is None else _off_step("LOT", "size", case.size, "lot", step)
 
 
@@ -81,10 +82,10 @@ def price_collar(case: Case) -> Denial | None:
 
 
 def min_notional(case: Case) -> Denial | None:
-    least = case.account.min_notional
+    least = case.terms.min_notional
     if least is None:
         return None
-    value = case.valuation.quote(case.size, case.mid if case.order.type == "MARKET" else case.price)
+    value = case.terms.quote(case.size, case.mid if case.order.type == "MARKET" else case.price)
     if value >= least:
         return None
     reason = f"notional {text(value)} is below the exchange's least of {text(least)}"
@@ -103,7 +104,7 @@ def notional(case: Case) -> Denial | None:
     limit = case.bounds.max_order_notional
     if limit is None:
         return None
-    value = case.valuation.worth(case.size, max(case.price, case.mid))
+    value = case.terms.worth(case.size, max(case.price, case.mid))
     return above("NOTIONAL", "notional", value, "max_order_notional", limit) if value > limit else None
 
 
@@ -127,16 +128,18 @@ def reduce_only(case: Case) -> Denial | None:
 def self_trade(case: Case) -> Denial | None:
     """Of two orders that can't rest in a book, neither can meet the other there."""
     rests = case.order.tif not in IMMEDIATE and case.order.type != "MARKET"
-    for other in case.account.open_orders:
+    for one in case.account.open_orders:
+        other = one.order
         if other.side == case.order.side or not (rests or other.tif not in IMMEDIATE):
             continue
-        if case.price >= other.price if case.buys else case.price <= other.price:
+        price = worst_price(one)
+        if case.price >= price if case.buys else case.price <= price:
             return Denial(
                 "SELF_TRADE",
                 text(case.price),
-                text(other.price),
+                text(price),
                 f"{case.order.side} at {text(case.price)} would trade with our own order {other.order_id} "
-                f"({other.strategy}), {other.side} at {text(other.price)}",
+                f"({other.strategy}), {other.side} at {text(price)}",
             )
     return None
 
@@ -160,7 +163,7 @@ def position(case: Case) -> Denial | None:
     limit = case.bounds.max_position_notional
     if limit is None:
         return None
-    value = case.valuation.worth(end, case.mid)
+    value = case.terms.worth(end, case.mid)
     if value <= limit:
         return None
     what = f"notional of the {side} position, if all open orders to {case.order.side} fill,"
@@ -169,7 +172,7 @@ def position(case: Case) -> Denial | None:
 
 def balance(case: Case) -> Denial | None:
     """Spot: what open orders may still spend is spent.  Contracts move no balance when they are bought."""
-    if not case.account.spot:
+    if not case.terms.spot:
         return None
     needed = case.size
     currency, has = "base currency", case.account.position.base
@@ -178,9 +181,9 @@ def balance(case: Case) -> Denial | None:
     else:
         currency, has = "quote currency", case.account.position.quote
         needed *= case.price
-        for order in case.account.open_orders:
-            if order.side == "buy":
-                needed += order.leaves * order.price
+        for one in case.account.open_orders:
+            if one.order.side == "buy":
+                needed += Decimal(one.leaves) * worst_price(one)
         needed += needed * case.bounds.fee_reserve_pct * Decimal("0.01")
     if needed <= has:
         return None
@@ -198,14 +201,14 @@ def gross_notional(case: Case) -> Denial | None:
     limit = case.gross_share
     if limit is None or case.after.worst <= case.exposure.worst:
         return None
-    total = case.valuation.worth(case.after.worst, case.mid)
+    total = case.terms.worth(case.after.worst, case.mid)
     for account in case.seen.accounts.values():
         if account is case.account or not (account.position.size or account.open_orders):
             continue
-        valuation = case.valuation_of(account)
-        if isinstance(valuation, Denial):
-            return valuation
-        total += valuation.worth(Exposure.of(account).worst, mark(account))
+        terms = case.terms_of(account)
+        if isinstance(terms, Denial):
+            return terms
+        total += terms.worth(Exposure.of(account).worst, mark(account))
     if total <= limit:
         return None
     return above(

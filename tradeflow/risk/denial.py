@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from tables.exact import text
+
 ReasonCode = Literal[
     "MALFORMED",
     "UNKNOWN_BOOK",
@@ -41,12 +43,6 @@ class Denial(msgspec.Struct, frozen=True):
     """What is allowed."""
     reason: str
     """Both in words."""
-
-
-def text(number: Decimal) -> str:
-    """Plain digits, no exponent, no trailing zeros after the point."""
-    plain = format(number, "f")
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def above(code: ReasonCode, what: str, value: Decimal | int, name: str, limit: Decimal | int) -> Denial:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 
 import msgspec
 
+from tables.exact import EXACT, text
+from tables.instruments import Instrument
+from tradeflow.execution.admission import assumed_instrument
 from tradeflow.messages import Order, Steer
 from tradeflow.normalize import NormalizeError, canonical_decimal
 from tradeflow.risk.checks import CHECKS, Case
-from tradeflow.risk.denial import Denial, above, text
+from tradeflow.risk.denial import Denial, above
 from tradeflow.risk.halts import Halts
 from tradeflow.risk.limits import Bounds, Limits
-from tradeflow.risk.situation import Account, Exposure, Situation, Valuation
+from tradeflow.risk.situation import Account, Exposure, Situation, Terms
 
 SECOND = 1_000_000_000
-
-_EXACT = Context(prec=1000)
-"""Numbers of the wire have at most 64 digits on either side of the point: no product of a few is rounded."""
 
 _ONE = Decimal(1)
 
@@ -34,6 +34,8 @@ class RiskGate:
         self.halts = Halts()
         self.dirty = False
         self._bounds: dict[tuple[str, str, str], Bounds] = {}
+        self._terms: dict[tuple[str, str], tuple[Instrument | None, Terms | Denial]] = {}
+        """Of each book, and the instrument that they were made of."""
         self._passed: dict[tuple[str, str], deque[int]] = {}
         """(strategy, symbol) → event times of its orders that passed in the last second."""
 
@@ -43,7 +45,7 @@ class RiskGate:
         `now` is event time, which never goes back.  A CANCEL always passes.  Never raises for what the order says."""
         if order.command == "CANCEL":
             return None
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             denial = self._denial(order, seen, now)
         if denial is None:
             self._passed.setdefault((order.strategy, order.symbol), deque()).append(now)
@@ -57,7 +59,7 @@ class RiskGate:
         if order.command == "CANCEL" or order.type != "MARKET":
             return order
         account = seen.accounts[order.exchange, order.symbol]
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             edge = _edge(order, account, self._bounds_of(order), _mid(account))
         tif = "FOK" if order.tif == "FOK" else "IOC"
         return msgspec.structs.replace(order, type="LIMIT", tif=tif, price=text(edge))
@@ -96,9 +98,9 @@ class RiskGate:
             return Denial(
                 "BOOK_NOT_LIVE", book.state, "live", f"the book is {book.state}, not live: {book.reason}"
             )
-        valuation = self._valuation(account)
-        if isinstance(valuation, Denial):
-            return valuation
+        terms = self._terms_of(account)
+        if isinstance(terms, Denial):
+            return terms
         mid, exposure = _mid(account), Exposure.of(account)
         case = Case(
             order=order,
@@ -106,14 +108,14 @@ class RiskGate:
             price=_edge(order, account, bounds, mid) if price is None else price,
             mid=mid,
             account=account,
-            valuation=valuation,
+            terms=terms,
             bounds=bounds,
             halt=halt,
             exposure=exposure,
             after=exposure.with_order(order.side, size),
             seen=seen,
             gross_share=self.gross_share,
-            valuation_of=self._valuation,
+            terms_of=self._terms_of,
         )
         for check in CHECKS:
             denial = check(case)
@@ -137,26 +139,31 @@ class RiskGate:
             bounds = self._bounds[key] = self.limits.of(*key)
         return bounds
 
-    def _valuation(self, account: Account) -> Valuation | Denial:
-        instrument, place = account.instrument, f"{account.book.exchange} {account.book.symbol}"
-        multiplier, by_price = _ONE, True
-        if instrument is not None:
-            quote = instrument.quote
-            if instrument.contract != "spot":
-                if instrument.contract_value is None:
-                    return _unknown_instrument(place, "the value of a contract")
-                multiplier = Decimal(instrument.contract_value)
-                by_price = instrument.contract == "linear"
-        else:
-            _, quote, *more = account.book.symbol.split("-")
-            if more:
-                return _unknown_instrument(place, "the kind of contract")
-        rate = self.limits.rates.get(quote)
+    def _terms_of(self, account: Account) -> Terms | Denial:
+        place, instrument = (account.book.exchange, account.book.symbol), account.instrument
+        known = self._terms.get(place)
+        if known is None or known[0] is not instrument:
+            known = self._terms[place] = instrument, self._terms_by(*place, instrument)
+        return known[1]
+
+    def _terms_by(self, exchange: str, symbol: str, instrument: Instrument | None) -> Terms | Denial:
+        instrument = instrument or assumed_instrument(exchange, symbol)
+        unknown = ""
+        if instrument is None:
+            unknown = "the kind of contract"
+        elif instrument.contract != "spot" and instrument.contract_value is None:
+            unknown = "the value of a contract"
+        if instrument is None or unknown:
+            reason = f"{exchange} {symbol}: {unknown} must be known first; the exchange's list of instruments brings it"
+            return Denial("UNKNOWN_INSTRUMENT", unknown, "known", reason)
+        rate = self.limits.rates.get(instrument.quote)
         if rate is None:
-            known = ", ".join(sorted(self.limits.rates))
-            reason = f"{place}: [rates] of risk.toml has {known} but no {quote}: add it"
-            return Denial("UNKNOWN_RATE", quote, known, reason)
-        return Valuation(multiplier, by_price, rate)
+            rates = ", ".join(sorted(self.limits.rates))
+            reason = (
+                f"{exchange} {symbol}: [rates] of risk.toml has {rates} but no {instrument.quote}: add it"
+            )
+            return Denial("UNKNOWN_RATE", instrument.quote, rates, reason)
+        return Terms.of(instrument, rate)
 
     # --- checkpoint ---
 
@@ -182,16 +189,18 @@ def _number(written: str) -> Decimal:
 
 def _mid(account: Account) -> Decimal:
     """Of a live book, which has both sides."""
-    values = account.book.book.mid_and_spread()
-    assert values is not None, account.book.symbol
-    return Decimal(values[0])
+    mid = account.mid
+    assert mid is not None, account.book.symbol
+    return mid
 
 
 def _edge(order: Order, account: Account, bounds: Bounds, mid: Decimal) -> Decimal:
     """The worst price within the collar: a multiple of the tick, or with as many decimals as the touch has."""
     width = mid * bounds.price_collar_pct * Decimal("0.01")
-    edge, step = mid + width if order.side == "buy" else mid - width, account.tick
-    if step is None:
+    edge = mid + width if order.side == "buy" else mid - width
+    if account.instrument is not None and account.instrument.tick is not None:
+        step = Decimal(account.instrument.tick)
+    else:
         touch = account.book.book.best_bid, account.book.book.best_ask
         step = _ONE.scaleb(-max(len(level[0].partition(".")[2]) for level in touch if level is not None))
     beyond = edge % step
@@ -202,8 +211,3 @@ def _edge(order: Order, account: Account, bounds: Bounds, mid: Decimal) -> Decim
 
 def _milliseconds(age: int) -> Decimal:
     return Decimal(age) * Decimal("0.000001")
-
-
-def _unknown_instrument(place: str, unknown: str) -> Denial:
-    reason = f"{place}: {unknown} must be known first; the exchange's list of instruments brings it"
-    return Denial("UNKNOWN_INSTRUMENT", unknown, "known", reason)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tables.exact import text
 from tradeflow.normalize import NormalizeError, canonical_decimal
 from tradeflow.risk.limits import DOLLARS, Bounds, Limits, Value
 from tradeflow.symbols import SymbolError, canonical_symbol
@@ -48,6 +49,19 @@ def parse_limits(
         symbols=parser.named("symbol", tables["symbol"], symbols, _BOOK, canonical_symbol),
         strategies=parser.named("strategy", tables["strategy"], strategies, _STRATEGY),
     )
+
+
+def check_reserves(limits: Limits, fees: Mapping[tuple[str, str], Decimal], file: str = "risk.toml") -> None:
+    """Raises LimitsError if a book's fee_reserve_pct doesn't cover its highest fee: then a balance could end below 0.
+
+    `fees`: each spot book that is served, (exchange, symbol) → fee as a fraction of what a fill is worth."""
+    for (exchange, symbol), fee in sorted(fees.items()):
+        reserve, needed = limits.of(exchange, symbol, "").fee_reserve_pct, 100 * fee
+        if reserve < needed:
+            raise LimitsError(
+                f"{file}: fee_reserve_pct is {text(reserve)} for {exchange} {symbol}, whose fee is {text(needed)} %: "
+                f"set it to {text(needed)} or more"
+            )
 
 
 class _Kind(NamedTuple):

@@ -7,63 +7,25 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
+from tables.instruments import Instrument
 from tables.order_books import OrderBook
-from tradeflow.messages import Side
+from tables.positions import Position
+from tradeflow.messages import Order, Side
 
-
-class Instrument(Protocol):
-    """Exact strings, None where the exchange doesn't say."""
-
-    @property
-    def tick(self) -> str | None: ...
-    @property
-    def lot(self) -> str | None: ...
-    @property
-    def min_notional(self) -> str | None: ...
-    @property
-    def quote(self) -> str: ...
-    @property
-    def contract(self) -> str:
-        """`spot`, `linear` or `inverse`."""
-        ...
-
-    @property
-    def contract_value(self) -> str | None:
-        """One contract in base (linear) or in quote (inverse); None for spot."""
-        ...
-
-
-class Purse(Protocol):
-    """One book's position and balances; of contracts only size and average_price are looked at."""
-
-    @property
-    def size(self) -> Decimal: ...
-    @property
-    def base(self) -> Decimal: ...
-    @property
-    def quote(self) -> Decimal: ...
-    @property
-    def average_price(self) -> Decimal | None: ...
+_ZERO = Decimal(0)
+_HALF = Decimal("0.5")
 
 
 class OpenOrder(Protocol):
     """Passed the gate and may still be filled: in flight, resting, or with a cancel under way."""
 
     @property
-    def order_id(self) -> str: ...
-    @property
-    def strategy(self) -> str: ...
-    @property
-    def side(self) -> Side: ...
-    @property
-    def tif(self) -> str: ...
-    @property
-    def price(self) -> Decimal:
-        """The worst that it may be filled at; of a MARKET order the gate's bound."""
+    def order(self) -> Order:
+        """As `RiskGate.bounded` made it: with a price, the worst that it may be filled at."""
         ...
 
     @property
-    def leaves(self) -> Decimal: ...
+    def leaves(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -71,26 +33,16 @@ class Account:
     """One book of the partition and what is at stake there, of all strategies; kept current by the market."""
 
     book: OrderBook
-    position: Purse
+    position: Position
     open_orders: Collection[OpenOrder]
     instrument: Instrument | None = None
+    """None: not known (yet); then a symbol of two currencies is spot, without steps."""
 
     @property
-    def spot(self) -> bool:
-        """A book whose symbol names no more than two currencies is spot until its instrument says otherwise."""
-        return self.instrument is None or self.instrument.contract == "spot"
-
-    @property
-    def tick(self) -> Decimal | None:
-        return None if self.instrument is None else _exact(self.instrument.tick)
-
-    @property
-    def lot(self) -> Decimal | None:
-        return None if self.instrument is None else _exact(self.instrument.lot)
-
-    @property
-    def min_notional(self) -> Decimal | None:
-        return None if self.instrument is None else _exact(self.instrument.min_notional)
+    def mid(self) -> Decimal | None:
+        """Of the last known levels; None if a side is empty."""
+        bid, ask = self.book.book.best_bid, self.book.book.best_ask
+        return None if bid is None or ask is None else (Decimal(bid[0]) + Decimal(ask[0])) * _HALF
 
 
 @dataclass(slots=True)
@@ -101,14 +53,18 @@ class Situation:
     """Ids of orders that have had a verdict."""
 
 
-class Valuation(NamedTuple):
-    """What a size of one book is worth."""
+class Terms(NamedTuple):
+    """In which steps a book is traded, and what a size of it is worth."""
 
+    spot: bool
     multiplier: Decimal
     """Quote currency of one unit (inverse contracts), or of one unit at a price of 1."""
     by_price: bool
     rate: Decimal
     """Of the quote currency, in the limits' unit."""
+    tick: Decimal | None
+    lot: Decimal | None
+    min_notional: Decimal | None
 
     def quote(self, size: Decimal, price: Decimal) -> Decimal:
         """In quote currency."""
@@ -118,6 +74,18 @@ class Valuation(NamedTuple):
     def worth(self, size: Decimal, price: Decimal) -> Decimal:
         """In the limits' unit."""
         return self.quote(size, price) * self.rate
+
+    @classmethod
+    def of(cls, instrument: Instrument, rate: Decimal) -> Terms:
+        return cls(
+            spot=instrument.contract == "spot",
+            multiplier=Decimal(instrument.contract_value or 1),
+            by_price=instrument.contract != "inverse",
+            rate=rate,
+            tick=_exact(instrument.tick),
+            lot=_exact(instrument.lot),
+            min_notional=_exact(instrument.min_notional),
+        )
 
 
 class Exposure(NamedTuple):
@@ -130,12 +98,12 @@ class Exposure(NamedTuple):
 
     @classmethod
     def of(cls, account: Account) -> Exposure:
-        buys = sells = Decimal(0)
-        for order in account.open_orders:
-            if order.side == "buy":
-                buys += order.leaves
+        buys = sells = _ZERO
+        for one in account.open_orders:
+            if one.order.side == "buy":
+                buys += Decimal(one.leaves)
             else:
-                sells += order.leaves
+                sells += Decimal(one.leaves)
         return cls(account.position.size, buys, sells)
 
     def with_order(self, side: Side, size: Decimal) -> Exposure:
@@ -160,13 +128,21 @@ class Exposure(NamedTuple):
 def mark(account: Account) -> Decimal:
     """What its exposure is valued at: the mid of the last known levels; where there are none, the highest of the
     prices that it has bought, sold or would trade at."""
-    values = account.book.book.mid_and_spread()
-    if values is not None:
-        return Decimal(values[0])
-    prices = [order.price for order in account.open_orders]
+    mid = account.mid
+    if mid is not None:
+        return mid
+    prices = [worst_price(one) for one in account.open_orders]
     if account.position.average_price is not None:
         prices.append(account.position.average_price)
-    return max(prices, default=Decimal(0))
+    return max(prices, default=_ZERO)
+
+
+def worst_price(one: OpenOrder) -> Decimal:
+    price = one.order.price
+    assert price is not None, (
+        f"{one.order.order_id} is open as it was sent: keep what RiskGate.bounded made of it"
+    )
+    return Decimal(price)
 
 
 def _exact(number: str | None) -> Decimal | None:
