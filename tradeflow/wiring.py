@@ -32,6 +32,7 @@ from tradeflow.settings import settings
 from tradeflow.steering import Steering
 from tradeflow.strategies import load_strategies
 from tradeflow.tail import Tail
+from tradeflow.trading_setup import TradingSetup
 from tradeflow.transport import Transport
 from tradeflow.web.access import is_loopback
 from tradeflow.web.router import router_for
@@ -44,6 +45,7 @@ config = settings()
 maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)
 strategies = load_strategies(config.strategies, maps, config.strategies_file)
+trading = TradingSetup(config, maps, books, strategies)
 specs = topics.topic_specs(maps)
 kafka_client = client_options(config)
 any_address = config.web_host in ("0.0.0.0", "::")  # noqa: S104
@@ -165,6 +167,9 @@ def create_market(partition: int) -> Market:
         max_jump=config.max_jump_pct / 100,
         normalized_per_second=config.normalized_books_per_second,
         strategy_budget=config.strategy_budget,
+        gate=trading.gate(),
+        venue=trading.venue,
+        balances=trading.balances,
     )
 
 
@@ -224,7 +229,11 @@ agreement = Agreement(
     feed_service.worker,
     {
         MAPS: map_terms(maps),
-        str(app.conf.id): group_terms(books, strategies if config.role != "feeds" else ()),
+        str(app.conf.id): (
+            group_terms(books, ())
+            if config.role == "feeds"
+            else group_terms(books, strategies) | trading.terms()
+        ),
     },
     kafka_client,
     patience=config.session_timeout + 2,

@@ -139,6 +139,13 @@ def test_post_only_is_rejected_if_it_would_take():
     assert one.story("o2") == ["ACCEPTED"]
 
 
+def test_post_only_is_rejected_if_it_would_meet_our_own():
+    one = bench()
+    one.order("sell", "100.5", "1")
+    one.order("buy", "100.5", "1", post_only=True)
+    assert one.end("o2") == ("REJECTED", "POST_ONLY")
+
+
 def test_post_only_takes_a_level_that_we_have_emptied_for_there():
     one = bench()
     one.order("buy", "101", "5", tif="IOC")
@@ -204,6 +211,15 @@ def test_a_level_below_what_stood_before_us_moves_us_up_once_it_has_stood():
     one.order("buy", "100", "2")
     one.at(60).delta(bids=[("100", "3")])  # two of the five have gone: from behind us nobody can have
     one.at(260).trade("sell", "100", "4")  # it has stood 200 ms
+    assert one.fills() == [("100", "1")]
+
+
+def test_a_level_that_has_stood_counts_though_it_grows_again():
+    one = bench()
+    one.order("buy", "100", "2")
+    one.at(60).delta(bids=[("100", "3")])
+    one.at(260).delta(bids=[("100", "50")])  # they are all behind us
+    one.at(300).trade("sell", "100", "4")
     assert one.fills() == [("100", "1")]
 
 
@@ -406,6 +422,15 @@ def test_an_inverse_contracts_average_is_harmonic_and_its_fee_in_base():
     assert (last.average_price, last.filled_size) == ("66666.6666667", "2000")
     # 1,000 / 100,000 = 0.01 BTC, of which 0.05 %.
     assert (Decimal(last.fee), last.fee_currency) == (Decimal("0.000005"), "BTC")
+
+
+def test_nothing_is_sold_for_nothing():
+    """An inverse contract at price 0 would be worth more than there is."""
+    one = Bench(place=("bitmex", "BTC-USD-PERP"), instrument=XBTUSD)
+    one.snapshot(bids=[("1", "5"), ("0", "5")], asks=[("2", "5")])
+    one.order("sell", None, "10")
+    assert one.fills() == [("1", "5")]
+    assert one.end() == ("EXPIRED", "NO_LIQUIDITY")
 
 
 def test_the_fee_is_that_of_the_day():

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 
+import msgspec
+
 from tables.exact import text
 from tables.instruments import Instrument
 from tables.order_books import OrderBook
 from tables.positions import Position
 from tradeflow.execution.admission import assumed_instrument
 from tradeflow.market.orders import TrackedOrder
-from tradeflow.messages import Execution, PositionRecord, Side
+from tradeflow.messages import Execution, PositionRecord
 from tradeflow.risk.situation import Account
 
 Place = tuple[str, str]
@@ -22,23 +24,17 @@ Balances = Mapping[Place, Mapping[str, Decimal]]
 
 
 class Working:
-    """An order that has passed the gate, as the gate sees it."""
+    """An order that has passed the gate, with the worst price that it may be filled at."""
 
-    __slots__ = ("_one", "order_id", "price", "side", "strategy", "tif")
+    __slots__ = ("_one", "order")
 
     def __init__(self, one: TrackedOrder) -> None:
-        order = one.order
         self._one = one
-        self.order_id = order.order_id
-        self.strategy = order.strategy
-        self.side: Side = order.side
-        self.tif: str = order.tif
-        self.price = Decimal(one.bound or order.price or 0)
-        """The worst that it may be filled at."""
+        self.order = one.order if one.bound is None else msgspec.structs.replace(one.order, price=one.bound)
 
     @property
-    def leaves(self) -> Decimal:
-        return Decimal(self._one.leaves)
+    def leaves(self) -> str:
+        return self._one.leaves
 
 
 class Accounts:

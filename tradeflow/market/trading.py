@@ -68,7 +68,7 @@ class Trading:
             return
         if self._gate is not None:
             order = self._gate.bounded(order, self._situation)
-            one.bound = order.price
+            one.bound = order.price if one.order.price is None else None
         self.accounts.approved(one)
         self._verdict(one, now, "SUBMITTED")
         if self._venue is not None:
