@@ -20,11 +20,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
 from tradeflow import topics
+from tradeflow.market.orders import NEXT
 from tradeflow.messages import (
     DeadLetter,
     Execution,
     FeedClaim,
     Order,
+    OrderStatus,
     PositionRecord,
     Steer,
     Terms,
@@ -68,6 +70,12 @@ class KnownOrder:
         """The command that asked for its end."""
         self.executions: list[Execution] = []
         """In order, each once."""
+
+    @property
+    def status(self) -> OrderStatus:
+        """PENDING_CANCEL from when its cancel was sent."""
+        status: OrderStatus = self.executions[-1].status if self.executions else "INITIALIZED"
+        return "PENDING_CANCEL" if self.cancel is not None and "PENDING_CANCEL" in NEXT[status] else status
 
 
 class Tail(Service):

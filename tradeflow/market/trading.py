@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -128,6 +128,15 @@ class Trading:
         """The commands that cancel a book's open orders, those aside whose strategies don't want that."""
         orders = self.orders.open_on(book.exchange, book.symbol)
         return self._cancel([one for one in orders if self._runs.cancels_on_loss(one.run)], origin, now)
+
+    def halted(self, strategy: str, symbols: Iterable[str]) -> str:
+        """What operators have said of a strategy on these symbols, in words; empty if nothing."""
+        if self._gate is None:
+            return ""
+        words = [self._gate.halts.on(strategy, symbol) for symbol in symbols]
+        return "; ".join(
+            f"{scope}: {halt.action} (by {halt.by}: {halt.reason})" for scope, halt in filter(None, words)
+        )
 
     @property
     def counts(self) -> dict[str, int]:

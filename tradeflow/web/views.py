@@ -115,7 +115,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
         "exchange_time": order_book.exchange_time,
         "receipt_time": order_book.receipt_time,
         "event_time": event_time,
-        "age_ms": _age_ms(order_book.receipt_time),
+        "age_ms": age_ms(order_book.receipt_time),
         "kafka": {"topic": topics.MARKET_EVENTS, "partition": partition, "offset": order_book.offset},
         "levels": order_book.book.depth,
         "bids": bids,
@@ -123,7 +123,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
     }
 
 
-def _age_ms(since: int) -> float | None:
+def age_ms(since: int) -> float | None:
     """Milliseconds since a moment in nanoseconds; None where there was none."""
     return round((time.time_ns() - since) / 1e6, 3) if since else None
 
@@ -157,13 +157,27 @@ async def _ask(owner: URL, request: Request) -> Passed:
         ) from None
 
 
+async def of_all_workers(request: Request, key: str, own: list[Any]) -> tuple[list[Any], list[str]]:
+    """What this and all other workers of the group answer under `key`, and which of them don't."""
+    found, silent = list(own), []
+    if not request.headers.get(FORWARDED):
+        peers = [url for url in router.workers() if url != web_url]
+        answers = await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True)
+        for url, result in zip(peers, answers, strict=True):
+            if isinstance(result, Passed) and result.status == 200:
+                found += msgspec.json.decode(result.body)[key]
+            else:
+                silent.append(str(url))
+    return found, silent
+
+
 def _with_age(top: TopOfBook, tail_age: float) -> dict[str, Any]:
     state, reason = freshness.of_list(top.state, top.reason, top.event_time, time.time_ns(), tail_age)
     return {
         **msgspec.structs.asdict(top),
         "state": state,
         "reason": reason,
-        "age_ms": _age_ms(top.event_time),
+        "age_ms": age_ms(top.event_time),
     }
 
 
@@ -197,38 +211,13 @@ async def trades(request: Request, symbol: str) -> Any:
     return {"symbol": symbol, "trades": tail.trades(symbol, integer(request, "limit", 100, 1000))}
 
 
-# -- orders
-
-
-@page("/orders")
-async def orders(request: Request) -> Any:
-    """The last orders, newest first: `?limit=`."""
-    return {"orders": tail.orders(integer(request, "limit", 100, 10_000))}
-
-
-@page("/orders/{order_id}")
-async def order(request: Request, order_id: str) -> Any:
-    found = tail.order(order_id)
-    if found is None:
-        raise Problem(404, "unknown order", f"no order {order_id!r} among the last ones; /orders lists them")
-    return found
-
-
 # -- the system
 
 
 @page("/feeds")
 async def feeds(request: Request) -> Any:
     """The feeds of all workers of this group, and which workers don't answer."""
-    found, silent = feed_service.status(), []
-    if not request.headers.get(FORWARDED):
-        peers = [url for url in router.workers() if url != web_url]
-        answers = await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True)
-        for url, result in zip(peers, answers, strict=True):
-            if isinstance(result, Passed) and result.status == 200:
-                found += msgspec.json.decode(result.body)["feeds"]
-            else:
-                silent.append(str(url))
+    found, silent = await of_all_workers(request, "feeds", feed_service.status())
     return {"feeds": sorted(found, key=lambda feed: feed["feed"]), "silent_workers": silent}
 
 
