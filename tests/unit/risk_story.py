@@ -61,6 +61,7 @@ class Open:
     tif: str
     units: int
     left: int
+    type: str = "LIMIT"
 
     @property
     def order(self) -> Open:

@@ -250,8 +250,11 @@ def test_two_orders_of_ours_never_meet():
     assert desk.code("buy", "100.9") == desk.code("sell", "101") == ""
     desk.binance.open_orders.clear()
     desk.open("sell", "101", "1", tif="IOC")
-    assert desk.code("buy", "101", tif="IOC") == "", "neither can rest"
+    assert desk.code("buy", "101", tif="IOC") == desk.code("buy", None) == "", "neither can rest"
     assert desk.code("buy", "101") == "SELF_TRADE"
+    desk.binance.open_orders.clear()
+    desk.open("sell", "95", "1", type="MARKET")  # with its bound for a price
+    assert [desk.code("buy", None), desk.code("buy", "101")] == ["", "SELF_TRADE"]
 
 
 def test_open_orders_count_for_the_position_as_if_they_were_filled():

@@ -17,8 +17,6 @@ from tradeflow.risk.halts import Halt
 from tradeflow.risk.limits import Bounds
 from tradeflow.risk.situation import Account, Exposure, Situation, Terms, mark, worst_price
 
-IMMEDIATE = ("IOC", "FOK")
-
 _FOR_SHOW = Context(prec=6, rounding=ROUND_UP)
 
 
@@ -127,10 +125,10 @@ def reduce_only(case: Case) -> Denial | None:
 
 def self_trade(case: Case) -> Denial | None:
     """Of two orders that can't rest in a book, neither can meet the other there."""
-    rests = case.order.tif not in IMMEDIATE and case.order.type != "MARKET"
+    rests = can_rest(case.order)
     for one in case.account.open_orders:
         other = one.order
-        if other.side == case.order.side or not (rests or other.tif not in IMMEDIATE):
+        if other.side == case.order.side or not (rests or can_rest(other)):
             continue
         price = worst_price(one)
         if case.price >= price if case.buys else case.price <= price:
@@ -142,6 +140,10 @@ def self_trade(case: Case) -> Denial | None:
                 f"({other.strategy}), {other.side} at {text(price)}",
             )
     return None
+
+
+def can_rest(order: Order) -> bool:
+    return order.type == "LIMIT" and order.tif == "GTC"
 
 
 def open_orders(case: Case) -> Denial | None:
