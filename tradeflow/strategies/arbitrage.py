@@ -22,12 +22,12 @@ class Arbitrage(Strategy):
     bid × (1 - fee there) / (ask × (1 + fee here)) - 1.
 
     Above `min_edge` it sends both legs, IOC at the touch, for the smaller of the two sizes there, at most
-    `max_size`; one pair at a time.  A pair is armed again when its edge has gone, so one opportunity is taken once.  Only
-    books that are live count, and only exchanges whose fee is known.
+    `max_size`; one pair at a time.  A pair is armed again when its edge has gone, so one opportunity is taken once.
+    Only books that are live count, and only exchanges whose fee is known.
 
-    **When one leg is denied or only half filled**, what its fills leave over (the sum of its positions on all exchanges)
-    is unwound once both legs have ended: IOC where that costs least after fees.  What isn't filled of that is tried again
-    as soon as it has ended, and each second after it was denied.  Until nothing is left it takes no new pair."""
+    **When one leg is denied or only half filled**, what the fills leave over (the sum of its positions on all
+    exchanges) is unwound once both legs have ended: IOC where that costs least after fees.  What isn't filled of that
+    is tried again as soon as it has ended; what is denied, each second.  Until nothing is left it takes no new pair."""
 
     min_edge: Decimal = Decimal("0.0005")
     max_size: Decimal = Decimal("0.1")

@@ -1,8 +1,8 @@
 """Indicators: small pure functions over books and trades, for use in strategies.
 
 What is a price, a size or a sum of them is exact.  What is a ratio or an average is a Decimal of 28 digits, rounded
-half even: fit to compare with, and never sent as it is (`round_to` makes a price of it).  What goes on from event to
-event keeps itself in a Struct, so it can be a field of a strategy's State.
+half even: fit to compare with, and never sent as it is (`round_to` makes a price of it).  What goes on from event
+to event keeps itself in a Struct, so it can be a field of a strategy's State.
 """
 
 from __future__ import annotations
