@@ -213,7 +213,13 @@ class Run:
         except (TypeError, ValueError) as error:
             self.halt(f"State can't be written as JSON: {error}", error)
             state = b"null"
-        row = _Row(state=msgspec.Raw(state), halted=self.halted, code=self._code, parameters=self._parameters)
+        row = _Row(
+            state=msgspec.Raw(state),
+            halted=self.halted,
+            code=self._code,
+            parameters=self._parameters,
+            positions=[(*place, position) for place, position in sorted(self.positions.items())],
+        )
         return msgspec.json.encode(row)
 
     def restore(self, value: bytes) -> None:
