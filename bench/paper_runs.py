@@ -185,7 +185,10 @@ class Rules(matching.Desk):
 def tradeflow(strategy: Strategy, events: list[MarketEvent]) -> Result:
     """A market as a worker runs it; what it sends comes back into its log at once."""
     market = Market(
-        0, [PLACE], [strategy], venue=lambda books: PaperExchange(books, fees=Fees(), instruments={})
+        0,
+        [PLACE],
+        [strategy],
+        venue=lambda books, instruments: PaperExchange(books, fees=Fees(), instruments=instruments),
     )
     result, tags, offset = Result(), dict[str, str](), 0
     waiting: deque[MarketEvent] = deque()
