@@ -41,13 +41,15 @@ class Desk:
     """`report`: is given each Execution, whose times are both that of the event.  `orders`: resting, by id, in order of
     arrival.  `taken`: by side of the book and price."""
 
-    __slots__ = ("_report", "book", "orders", "taken")
+    __slots__ = ("_report", "_touch", "book", "orders", "taken")
 
     def __init__(self, book: OrderBook, report: Callable[[Execution], None]) -> None:
         self.book = book
         self._report = report
         self.orders: dict[str, Working] = {}
         self.taken: dict[Side, dict[str, Taken]] = {"buy": {}, "sell": {}}
+        self._touch: dict[Side, tuple[str, Decimal]] = dict.fromkeys(_OPPOSITE, ("", _ZERO))
+        """As text and number, for the next look: most events leave it as it was."""
 
     @property
     def idle(self) -> bool:
@@ -95,17 +97,20 @@ class Desk:
     def on_book(self, now: int) -> None:
         """The book has changed: by one record, or by any number while it wasn't live."""
         for side, levels in self.taken.items():
-            sizes = self._ladder(side).sizes
-            for price in [price for price, was in levels.items() if sizes.get(price) != was.level]:
-                del levels[price]
+            if levels:
+                sizes = self._ladder(side).sizes
+                for price in [price for price, was in levels.items() if sizes.get(price) != was.level]:
+                    del levels[price]
+        touch = {side: self._touch_for(side) for side in _OPPOSITE}
+        crossed = False
         for working in self.orders.values():
             level = self._level(working)
             if level is not None:
                 working.see(level, now)
-        sides: tuple[Side, Side] = ("buy", "sell")
-        for side in sides:
-            best, touch = self._own_best(side), self._ladder(_OPPOSITE[side]).best
-            if best is not None and touch is not None and not _beyond(side, Decimal(touch[0]), best):
+            side = working.order.side
+            crossed = crossed or not _beyond(side, touch[side], working.limit or _ZERO)
+        if crossed:
+            for side in _OPPOSITE:
                 for working in self._by_priority(side):
                     self._take(working, working.limit, None, now, "maker")
 
@@ -169,10 +174,18 @@ class Desk:
 
     def _would_take(self, side: Side, limit: Decimal, own: Decimal | None) -> bool:
         """By the book as shown: a level that we have taken counts until the feed says that it has gone."""
-        touch = self._ladder(_OPPOSITE[side]).best
-        if touch is not None and not _beyond(side, Decimal(touch[0]), limit):
+        if not _beyond(side, self._touch_for(side), limit):
             return True
         return own is not None and not _beyond(side, own, limit)
+
+    def _touch_for(self, side: Side) -> Decimal:
+        """The best price that an order of `side` could take; a live book has one."""
+        price = self._ladder(_OPPOSITE[side]).prices[-1]
+        text_, known = self._touch[side]
+        if price != text_:
+            known = Decimal(price)
+            self._touch[side] = price, known
+        return known
 
     def _level(self, working: Working) -> str | None:
         """Size shown at its price; None if that lies beyond the last level of the book."""
