@@ -129,7 +129,7 @@ class Heartbeat(BookRecord, frozen=True, kw_only=True, tag="heartbeat"):
 
 
 class Clock(Event, frozen=True, kw_only=True, tag="clock"):
-    """Written once a second by the partition's owner, so that event time moves where nothing else does."""
+    """Written four times a second by the partition's owner, so that event time moves where nothing else does."""
 
 
 MarketEvent = Snapshot | Delta | Trade | Down | Heartbeat | Clock

@@ -140,7 +140,8 @@ class Settings(KafkaSettings):
     silence_timeout: float = Field(
         5.0,
         gt=0,
-        description="Seconds without any record of a book, heartbeats included, after which it is stale.",
+        description="Seconds without a sign of life of a book's connection (a frame of any symbol, or the exchange's"
+        " heartbeat) after which it is stale. Raise it where a connection carries thinly traded symbols alone.",
     )
     heartbeat_interval: float = Field(
         1.0, gt=0, description="Seconds between a feed's heartbeats for a quiet book."

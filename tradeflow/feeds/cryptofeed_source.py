@@ -28,7 +28,7 @@ from tradeflow.messages import Level
 logger = logging.getLogger(__name__)
 
 PING_INTERVAL = 1.0
-"""Seconds; the answers are the proof of life behind a quiet book's heartbeats."""
+"""Seconds; the answers show that the connection stands.  They say nothing of its data."""
 PONG_TIMEOUT = 5.0
 LONGEST = 64
 """Digits before or after the point of a number that anybody means."""
@@ -51,7 +51,8 @@ class CryptofeedSource(Source):
     depth: int | None = None
     """Where the exchange cuts the book silently."""
     quiet_seconds: float = 15.0
-    """A connection without any frame for so long has lost its subscriptions, even if it answers pings."""
+    """A connection without any frame for so long has lost its subscriptions, even if it answers pings; books that
+    say live are stale earlier, after TRADEFLOW_SILENCE_TIMEOUT."""
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ class CryptofeedSource(Source):
         try:
             async with conn.connect() as connection, asyncio.TaskGroup() as group:
                 self._last_frame = time.monotonic()
-                watch = group.create_task(self._watch(connection.conn, feed.sink))
+                watch = group.create_task(self._watch(connection.conn))
                 await authenticate(connection)
                 await subscribe(connection)
                 async for message in connection.read():
@@ -169,7 +170,7 @@ class CryptofeedSource(Source):
             logger.exception("%s: a frame that the parser can't use: %.500r", self.exchange, message)
             raise FeedError(f"unusable frame ({error!r:.200}): {message!r:.200}") from error
 
-    async def _watch(self, websocket: Any, sink: Sink) -> None:
+    async def _watch(self, websocket: Any) -> None:
         """Raises FeedError when the other end no longer answers, or has stopped to send data."""
         while True:
             await asyncio.sleep(PING_INTERVAL)
@@ -179,7 +180,6 @@ class CryptofeedSource(Source):
                     await pong
             except TimeoutError:
                 raise FeedError(f"no answer to a ping for {PONG_TIMEOUT:.0f} s") from None
-            sink.alive(time.time_ns())
             silence = time.monotonic() - self._last_frame
             if silence > self.quiet_seconds:
                 raise FeedError(f"no data for {silence:.0f} s, though the connection answers")

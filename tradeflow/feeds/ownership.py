@@ -19,7 +19,7 @@ from mode import Service
 from tradeflow import topics
 from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
-from tradeflow.feeds.supervisor import Supervisor
+from tradeflow.feeds.supervisor import ALIVE_TIMEOUT, Supervisor
 from tradeflow.messages import FeedClaim, ResyncRequest
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import Feed, PartitionMaps
@@ -87,6 +87,7 @@ class Feeds(Service):
             Publisher(feed.exchange, partitions, self._send),
             lambda: self._claim(feed),
             heartbeat_interval=self._settings.heartbeat_interval,
+            alive_timeout=ALIVE_TIMEOUT + self._settings.silence_timeout,
         )
         return supervisor, asyncio.create_task(supervisor.run(), name=f"feed-{feed.index}")
 

@@ -62,7 +62,8 @@ class Sink(Protocol):
     ) -> None: ...
 
     def alive(self, receipt_time: int) -> None:
-        """The connection has just shown that it works: any frame, or the answer to a ping."""
+        """The connection has just delivered something: data of any symbol, or the exchange's own heartbeat.  The
+        answer to a ping is none: whoever has stopped to send data may still give it."""
 
     def gap(self, symbol: str, reason: str) -> None:
         """The exchange's numbering or checksum shows that something of this book is missing, or `reason` makes
