@@ -71,7 +71,35 @@ class RawHeartbeat(RawRecord, frozen=True, kw_only=True, tag="heartbeat"):
     """The subscription is alive and has sent nothing beyond `sequence`.  In the orderbook topic only."""
 
 
-Raw = RawBook | RawTrade | RawDown | RawHeartbeat
+class Listing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An instrument as its exchange lists it; null: the exchange doesn't say."""
+
+    kind: Literal["spot", "linear", "inverse", "quanto"]
+    """What a size counts: the base currency (spot), or contracts that pay in the quote currency (linear), the
+    base currency (inverse), or a third one (quanto)."""
+    base: str
+    quote: str
+    tick: str | None = None
+    """Prices are multiples of it."""
+    lot: str | None = None
+    """Sizes of orders are multiples of it."""
+    min_notional: str | None = None
+    """Least price × size of an order, in the quote currency."""
+    multiplier: str | None = None
+    """A contract is so much of the base currency (linear), of the quote currency (inverse), or of `settle` for each
+    unit of the price (quanto)."""
+    settle: str | None = None
+    """The currency in which contracts pay."""
+
+
+class RawInstrument(RawRecord, frozen=True, kw_only=True, tag="instrument"):
+    """First in each epoch, and when the exchange has changed it.  `sequence` numbers the instruments of the symbol,
+    apart from its book's records.  In the orderbook topic only."""
+
+    listing: Listing
+
+
+Raw = RawBook | RawTrade | RawDown | RawHeartbeat | RawInstrument
 
 
 # --- market-events: the one ordered log of a symbol partition ----------------------------------------------------
@@ -128,11 +156,17 @@ class Heartbeat(BookRecord, frozen=True, kw_only=True, tag="heartbeat"):
     pass
 
 
+class Instrument(BookRecord, frozen=True, kw_only=True, tag="instrument"):
+    """Its (epoch, sequence) number the instruments of the symbol, apart from the book's."""
+
+    listing: Listing
+
+
 class Clock(Event, frozen=True, kw_only=True, tag="clock"):
     """Written four times a second by the partition's owner, so that event time moves where nothing else does."""
 
 
-MarketEvent = Snapshot | Delta | Trade | Down | Heartbeat | Clock
+MarketEvent = Snapshot | Delta | Trade | Down | Heartbeat | Instrument | Clock
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------

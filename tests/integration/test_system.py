@@ -140,6 +140,9 @@ def test_views_answer_as_documented(stack: Stack) -> None:
     assert {feed["exchange"] for feed in feeds} == {"binance", "bitmex", "coinbase", "kraken"}
     assert all(feed["state"] == "live" for feed in feeds)
     assert get(f"{stack.web_url}/feeds")["silent_workers"] == []
+    told = get(f"{stack.web_url}/instruments")
+    assert [(one["exchange"], one["symbol"]) for one in told["instruments"]] == sorted(places(stack))
+    assert all(one["tick"] and one["lot"] for one in told["instruments"]) and told["silent_workers"] == []
     assert get(f"{stack.web_url}/health")["status"] == "ok"
     assert get(f"{stack.web_url}/ready")["status"] == "ready"
 

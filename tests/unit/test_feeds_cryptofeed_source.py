@@ -15,7 +15,7 @@ from feed_server import FeedServer, Records, Sent, until
 
 from tradeflow.feeds import cryptofeed_source as module
 from tradeflow.feeds.binance import TESTNET_WS
-from tradeflow.feeds.cryptofeed_source import exact
+from tradeflow.feeds.digits import exact
 from tradeflow.feeds.endpoints import adapt, is_loopback
 from tradeflow.feeds.kraken import checksum
 from tradeflow.feeds.publisher import Publisher
@@ -191,7 +191,7 @@ async def test_a_connection_leaves_nothing_behind(exchange):
     made: list[Any] = []
     live = source(exchange)
     make_feed = live._make_feed
-    live._make_feed = lambda sink: made.append(weakref.ref(feed := make_feed(sink))) or feed
+    live._make_feed = lambda *given: made.append(weakref.ref(feed := make_feed(*given))) or feed
     for _ in range(3):
         records = Records()
         task = asyncio.create_task(live.run(records))

@@ -11,6 +11,7 @@ from feed_server import FeedServer, Records, until
 
 from tradeflow.feeds.kraken import checksum
 from tradeflow.feeds.registry import make_source
+from tradeflow.messages import Listing
 from tradeflow.settings import Settings
 
 PAIRS = [
@@ -71,6 +72,20 @@ def test_checksum_is_the_documented_one():
     asks = [(f"0.0{5005 + 5 * n}", "0.00000500") for n in range(10)]
     bids = [(f"0.0{n}", "0.00000500") for n in range(5000, 4940, -5) if n != 4985][:10]
     assert checksum([(f"0.0{p[3:]}", q) for p, q in bids], asks) == 974947235
+
+
+async def test_instruments_are_told_when_they_change(exchange, feed):
+    records, _ = feed
+    (first,) = records.of("instrument", "BTC-USDT")
+    assert first["listing"] == Listing(kind="spot", base="BTC", quote="USDT")
+    changed = '{"channel":"instrument","type":"update","data":{"pairs":[%s]}}'
+    pair = '{"symbol":"BTC/USDT","price_precision":2,"qty_precision":8,"price_increment":0.050,"qty_increment":1e-8}'
+    for _ in range(2):
+        await exchange.send(changed % pair)
+    await exchange.send(changed % pair.replace("0.050", "0.10"))
+    await until(lambda: len(records.of("instrument")) == 3)
+    assert [told["listing"].tick for told in records.of("instrument")] == [None, "0.050", "0.10"]
+    assert records.of("instrument")[1]["listing"].lot == "0.00000001"
 
 
 async def test_instruments_then_books_and_trades_are_subscribed(exchange, feed):

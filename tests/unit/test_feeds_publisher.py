@@ -7,7 +7,7 @@ from feed_server import Sent
 
 from tables.order_books import OrderBook
 from tradeflow.feeds.publisher import Gap, Publisher
-from tradeflow.messages import RawBook, RawDown, RawHeartbeat, RawTrade
+from tradeflow.messages import Listing, RawBook, RawDown, RawHeartbeat, RawInstrument, RawTrade
 
 SECOND = 1_000_000_000
 PARTITIONS = {"BTC-USDT": 0, "ETH-USDT": 3}
@@ -89,6 +89,32 @@ def test_records_are_numbered_per_topic_and_symbol(publisher, kafka):
         exchange_time=1633998511.123,
         exchange_sequence=5,
     )
+
+
+SPOT = Listing(kind="spot", base="BTC", quote="USDT", tick="0.010", lot="1")
+
+
+def test_instruments_are_numbered_apart_in_each_epoch(publisher, kafka):
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
+    book(publisher, snapshot=True)
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=6)
+    publisher.down("cut")
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=7)
+    publisher.begin(42)
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=8)
+    told = kafka.of(RawInstrument)
+    assert [(one.epoch, one.sequence, one.receipt_time) for one in told] == [
+        (41, 0, 5),
+        (41, 1, 6),
+        (42, 0, 8),
+    ]
+    assert told[0].listing == SPOT and kafka.of(RawBook)[0].sequence == 0
+    assert {topic for topic, *_ in kafka.records} == {"binance-orderbook"}
+
+
+def test_an_instrument_without_a_canonical_form_is_not_sent(publisher, kafka):
+    publisher.instrument("BTC-USDT", Listing(kind="spot", base="B", quote="C", tick="-1"), receipt_time=5)
+    assert not kafka.records and not publisher.failed.is_set()
 
 
 def test_a_new_epoch_starts_at_zero_and_must_be_higher(publisher, kafka):

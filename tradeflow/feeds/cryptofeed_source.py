@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
@@ -21,7 +20,9 @@ from cryptofeed.defines import ASK, BID, L2_BOOK, TRADES
 from cryptofeed.feed import Feed
 from cryptofeed.types import OrderBook, Trade
 
-from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, load_instruments, well_formed
+from tradeflow.feeds.digits import exact
+from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, well_formed
+from tradeflow.feeds.instruments import Instruments, load_instruments
 from tradeflow.feeds.source import FeedError, Sink, Source
 from tradeflow.messages import Level
 
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 PING_INTERVAL = 1.0
 """Seconds; the answers show that the connection stands.  They say nothing of its data."""
 PONG_TIMEOUT = 5.0
-LONGEST = 64
-"""Digits before or after the point of a number that anybody means."""
 
 
 @runtime_checkable
@@ -72,8 +71,7 @@ class CryptofeedSource(Source):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, sink: Sink) -> None:
-        await self._load_instruments()
-        feed = self._make_feed(sink)
+        feed = self._make_feed(sink, await self._load_instruments())
         try:
             async with asyncio.TaskGroup() as group:
                 ends = [group.create_task(self._connection(feed, *parts)) for parts in feed.connect()]
@@ -100,15 +98,16 @@ class CryptofeedSource(Source):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _load_instruments(self) -> None:
-        await load_instruments(self.feed_class)
+    async def _load_instruments(self) -> Instruments:
+        return await load_instruments(self.feed_class)
 
-    def _make_feed(self, sink: Sink) -> Feed:
-        known = self.feed_class.symbol_mapping()
+    def _make_feed(self, sink: Sink, instruments: Instruments) -> Feed:
+        known = instruments.symbols
         for symbol in self.symbols:
             if symbol not in known:
                 sink.unavailable(symbol, f"{self.exchange} doesn't list {symbol}")
         symbols = [symbol for symbol in self.symbols if symbol in known]
+        self._tell(sink, symbols, instruments)
         if not symbols:
             raise FeedError(
                 f"{self.exchange} lists none of {', '.join(self.symbols)}: correct the partition map"
@@ -134,6 +133,12 @@ class CryptofeedSource(Source):
             trust_env=not any(is_loopback(endpoint.address) for endpoint in self.feed_class.rest_endpoints),
         )
         return feed
+
+    def _tell(self, sink: Sink, symbols: list[str], instruments: Instruments) -> None:
+        """What the exchange says of these, where its class can read it."""
+        for symbol in symbols:
+            if listing := instruments.listings.get(instruments.symbols[symbol]):
+                sink.instrument(symbol, listing, receipt_time=instruments.time)
 
     async def _close(self, feed: Feed) -> None:
         await feed.http_conn.close()
@@ -215,21 +220,6 @@ class CryptofeedSource(Source):
 
     def _trade_time(self, trade: Trade) -> float | str | None:
         return as_sent(trade.timestamp)
-
-
-def exact(number: Decimal | int | str) -> str:
-    """The number's own digits, without an exponent.
-
-    Raises TypeError for a float, whose digits are lost, ValueError for a number of more than 64 digits."""
-    if isinstance(number, str):
-        number = Decimal(number)
-    if isinstance(number, Decimal):
-        if abs(number.adjusted()) > LONGEST:  # written out, 1E+999999999 is a gigabyte
-            raise ValueError(f"{number} has more than {LONGEST} digits before or after the point")
-        return format(number, "f")
-    if isinstance(number, int):
-        return str(number)
-    raise TypeError(f"{number!r} is a {type(number).__name__}: prices and sizes must not pass through floats")
 
 
 def levels(pairs: list[tuple[Any, Any]]) -> list[Level]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tradeflow.messages import Level, RawBook, RawDown, RawHeartbeat, RawTrade
-from tradeflow.normalize import NormalizeError, check_book
+from tradeflow.messages import Level, Listing, Raw, RawBook, RawDown, RawHeartbeat, RawInstrument, RawTrade
+from tradeflow.normalize import NormalizeError, check_book, normalize
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class _Symbol:
     __slots__ = (
         "book_sequence",
         "gapped",
+        "instrument_sequence",
         "key",
         "last_sent",
         "partition",
@@ -46,6 +47,7 @@ class _Symbol:
     def reset(self) -> None:
         self.book_sequence = -1
         self.trade_sequence = -1
+        self.instrument_sequence = -1
         self.snapshot_sequence = -1
         self.snapshot_time = 0
         self.synced = False
@@ -207,6 +209,26 @@ class Publisher:
             state.trade_sequence += 1
             self._count(receipt_time)
 
+    def instrument(self, symbol: str, listing: Listing, *, receipt_time: int) -> None:
+        state = self._accept(symbol)
+        if state is None:
+            return
+        record = RawInstrument(
+            exchange=self.exchange,
+            symbol=symbol,
+            epoch=self.epoch,
+            sequence=state.instrument_sequence + 1,
+            receipt_time=receipt_time,
+            listing=listing,
+        )
+        try:
+            normalize(record)
+        except NormalizeError as error:  # a dead letter; the book is none the worse for it
+            logger.warning("%s %s: unusable instrument: %s", self.exchange, symbol, error)
+            return
+        if self._publish(self.book_topic, state, record):
+            state.instrument_sequence += 1
+
     def alive(self, receipt_time: int) -> None:
         self.last_alive = receipt_time
 
@@ -294,7 +316,7 @@ class Publisher:
             self.ignored += 1
         return state
 
-    def _publish(self, topic: str, state: _Symbol, record: RawBook | RawTrade | RawHeartbeat) -> bool:
+    def _publish(self, topic: str, state: _Symbol, record: Raw) -> bool:
         """Whether the record went out; if not, the epoch has failed."""
         try:
             self._send(topic, state.partition, state.key, self._encode(record))

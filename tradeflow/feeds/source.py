@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from tradeflow.messages import Level
+from tradeflow.messages import Level, Listing
 
 LONGEST_REASON = 500
 """Characters: an exchange's own words may be of any length."""
@@ -60,6 +60,9 @@ class Sink(Protocol):
         exchange_time: float | str | None,
         receipt_time: int,
     ) -> None: ...
+
+    def instrument(self, symbol: str, listing: Listing, *, receipt_time: int) -> None:
+        """What the exchange says of it: before its first snapshot, and again when it says something else."""
 
     def alive(self, receipt_time: int) -> None:
         """The connection has just delivered something: data of any symbol, or the exchange's own heartbeat.  The

@@ -23,6 +23,7 @@ from tradeflow.messages import (
     Clock,
     Delta,
     Down,
+    Instrument,
     MarketEvent,
     Order,
     ResyncRequest,
@@ -103,6 +104,8 @@ class Market:
             self._ignored += 1
         elif type(event) is Trade:
             self._trade(served, event)
+        elif type(event) is Instrument:
+            served.note_instrument(event)
         else:
             self._book(served, event, offset)
 
@@ -120,6 +123,11 @@ class Market:
         """For plain agents, since the last call."""
         changes, self._changes = self._changes, []
         return changes
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """Of the books whose feeds have told theirs."""
+        return [served.instrument for served in self._served.values() if served.instrument]
 
     @property
     def runs(self) -> list[Run]:
@@ -247,7 +255,9 @@ class Market:
                 found["order_books", served.place] = served.book.encode()
             if served.tape_dirty:
                 found["strategy_states", f"trades/{served.place}"] = served.tape.encode()
-            served.dirty = served.tape_dirty = False
+            if served.instrument and served.instrument_dirty:
+                found["strategy_states", f"instruments/{served.place}"] = _encode(served.instrument)
+            served.dirty = served.tape_dirty = served.instrument_dirty = False
         for run in self.runs:
             if run.dirty:
                 found["strategy_states", run.key] = run.encode()
@@ -266,6 +276,10 @@ class Market:
             value = read("strategy_states", f"trades/{served.place}")
             if value is not None:
                 served.tape = TradeTape.decode(value)
+            value = read("strategy_states", f"instruments/{served.place}")
+            if value is not None:
+                served.note_instrument(msgspec.json.decode(value, type=Instrument))
+                served.instrument_dirty = False
         for run in self.runs:
             value = read("strategy_states", run.key)
             if value is not None:

@@ -194,6 +194,8 @@ def _instrument(book: MarketBook) -> str:
         "tickSize": float(Decimal(i.tick_text)),
         "multiplier": -100_000_000 if inverse else 100,
         "settlCurrency": "XBt",
+        "underlyingToSettleMultiplier": -100_000_000 if inverse else None,
+        "quoteToSettleMultiplier": None if inverse else 3108,
         "isQuanto": not inverse,
         "isInverse": inverse,
         "makerFee": -0.00025,
