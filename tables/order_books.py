@@ -34,6 +34,13 @@ class Record(Protocol):
     def receipt_time(self) -> int: ...
 
 
+class Beat(Record, Protocol):
+    """A heartbeat; `reason`: why its number is that of a record that never comes."""
+
+    @property
+    def reason(self) -> str: ...
+
+
 class Levels(Record, Protocol):
     """A snapshot, or a delta (absolute sizes)."""
 
@@ -163,8 +170,8 @@ class OrderBook:
         self._is_at(record, self.book.update(record.bids, record.asks), now)
         return Effect.APPLIED
 
-    def heartbeat(self, record: Record, now: int) -> Effect:
-        """The feed is alive and has sent nothing beyond the record's sequence."""
+    def heartbeat(self, record: Beat, now: int) -> Effect:
+        """The feed is alive and has sent nothing beyond the record's sequence; or says that what it has is a gap."""
         if record.epoch < self.epoch or (record.epoch == self.epoch and self.closed):
             return Effect.DUPLICATE
         if record.epoch != self.epoch:
@@ -174,7 +181,7 @@ class OrderBook:
         if self.state == "broken":
             return Effect.UNUSABLE
         if record.sequence > self.sequence:
-            self._gap(record, now)
+            self._gap(record, now, record.reason)
             return Effect.GAP
         if not fresh:
             return Effect.DUPLICATE
@@ -271,9 +278,10 @@ class OrderBook:
     def _rough_mid(self) -> float:
         return (float(self.book.bids.prices[-1]) + float(self.book.asks.prices[-1])) / 2
 
-    def _gap(self, record: Record, now: int) -> None:
+    def _gap(self, record: Record, now: int, why: str = "") -> None:
         have = "no snapshot" if self.state == "syncing" else str(self.sequence)
-        self._become("broken", f"gap: have {have}, got {record.sequence} of epoch {record.epoch}", now)
+        gap = f"gap: have {have}, got {record.sequence} of epoch {record.epoch}"
+        self._become("broken", f"{gap}: {why}" if why else gap, now)
 
     def _become(self, state: State, reason: str, now: int) -> None:
         if (state, reason) != (self.state, self.reason):

@@ -70,6 +70,9 @@ class RawDown(RawRecord, frozen=True, kw_only=True, tag="down"):
 class RawHeartbeat(RawRecord, frozen=True, kw_only=True, tag="heartbeat"):
     """The subscription is alive and has sent nothing beyond `sequence`.  In the orderbook topic only."""
 
+    reason: str = ""
+    """Why a record of that number never comes, where the feed itself has seen that the book has a gap."""
+
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An instrument as its exchange lists it; null: the exchange doesn't say."""
@@ -153,7 +156,8 @@ class Down(BookRecord, frozen=True, kw_only=True, tag="down"):
 
 
 class Heartbeat(BookRecord, frozen=True, kw_only=True, tag="heartbeat"):
-    pass
+    reason: str = ""
+    """Why the book has a gap, where its feed has seen that itself."""
 
 
 class Instrument(BookRecord, frozen=True, kw_only=True, tag="instrument"):

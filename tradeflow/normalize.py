@@ -91,6 +91,7 @@ def normalize(raw: Raw) -> Normalized:
             epoch=raw.epoch,
             sequence=raw.sequence,
             receipt_time=raw.receipt_time,
+            reason=raw.reason,
         )
     if type(raw) is RawInstrument:
         return Instrument(

@@ -137,6 +137,10 @@ class Settings(KafkaSettings):
         description="Percent of its mid by which a single update may move a book. Beyond it the book is broken until"
         " its exchange has sent it anew; 0 = believe anything.",
     )
+    check_ticks: bool = Field(
+        True,
+        description="Break a book in which a price isn't a multiple of its instrument's tick size, and take it anew.",
+    )
     silence_timeout: float = Field(
         5.0,
         gt=0,

@@ -66,6 +66,7 @@ class CryptofeedSource(Source):
         self.exchange = exchange
         self.symbols = symbols
         self.feed_class = adapt(feed_class, rest, ws)
+        self._in_doubt = False
         self._last_frame = 0.0
         self._feed: Feed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,8 +90,16 @@ class CryptofeedSource(Source):
         feed = self._feed
         if feed is None or not isinstance(feed, SymbolResync):
             return False
-        feed.spawn(feed.resync(symbol))
+        feed.spawn(self._take_anew(feed, symbol) if self._in_doubt else feed.resync(symbol))
         return True
+
+    def doubt_instruments(self) -> None:
+        self._in_doubt = True
+
+    async def _take_anew(self, feed: Feed, symbol: str) -> None:
+        """A book whose instrument may have changed."""
+        self._tell(feed.sink, [symbol], await self._load_instruments())
+        await feed.resync(symbol)
 
     def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         """Run beside the connection, which ends if `work` raises, and ends it."""
@@ -99,7 +108,8 @@ class CryptofeedSource(Source):
         task.add_done_callback(self._tasks.discard)
 
     async def _load_instruments(self) -> Instruments:
-        return await load_instruments(self.feed_class)
+        in_doubt, self._in_doubt = self._in_doubt, False
+        return await load_instruments(self.feed_class, in_doubt=in_doubt)
 
     def _make_feed(self, sink: Sink, instruments: Instruments) -> Feed:
         known = instruments.symbols
@@ -137,7 +147,7 @@ class CryptofeedSource(Source):
     def _tell(self, sink: Sink, symbols: list[str], instruments: Instruments) -> None:
         """What the exchange says of these, where its class can read it."""
         for symbol in symbols:
-            if listing := instruments.listings.get(instruments.symbols[symbol]):
+            if listing := instruments.listings.get(instruments.symbols.get(symbol, "")):
                 sink.instrument(symbol, listing, receipt_time=instruments.time)
 
     async def _close(self, feed: Feed) -> None:

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 INSTRUMENTS_AGE = 3600.0
 """Seconds after which they are read anew, at the next connection."""
+DOUBTED_AGE = 1.0
+"""The same, where a book contradicts them."""
 
 
 @runtime_checkable
@@ -46,13 +48,15 @@ class Instruments(NamedTuple):
 _loaded: dict[tuple[str, str], Instruments] = {}
 
 
-async def load_instruments(feed_class: type[Feed]) -> Instruments:
-    """Fill cryptofeed's symbol table for the class, from the exchange at most once an hour and endpoint.
+async def load_instruments(feed_class: type[Feed], *, in_doubt: bool = False) -> Instruments:
+    """Fill cryptofeed's symbol table for the class, from the exchange at most once an hour (in doubt: a second) and
+    endpoint.
 
     cryptofeed would do it in the constructor, blocking, and it keeps one table for a class id, whatever the
     endpoint.  Raises FeedError with the reason, unless older instruments are known."""
     key = (feed_class.id, feed_class.rest_endpoints[0].address)
-    if key not in _loaded or time.monotonic() - _loaded[key].read > INSTRUMENTS_AGE:
+    max_age = DOUBTED_AGE if in_doubt else INSTRUMENTS_AGE
+    if key not in _loaded or time.monotonic() - _loaded[key].read > max_age:
         try:
             _loaded[key] = await asyncio.to_thread(_read, feed_class)
         except Exception as error:

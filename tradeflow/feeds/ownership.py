@@ -84,7 +84,7 @@ class Feeds(Service):
         partitions = {symbol: partition_map[symbol] for symbol in feed.symbols}
         supervisor = Supervisor(
             make_source(feed.exchange, list(feed.symbols), self._settings),
-            Publisher(feed.exchange, partitions, self._send),
+            Publisher(feed.exchange, partitions, self._send, check_ticks=self._settings.check_ticks),
             lambda: self._claim(feed),
             heartbeat_interval=self._settings.heartbeat_interval,
             alive_timeout=ALIVE_TIMEOUT + self._settings.silence_timeout,

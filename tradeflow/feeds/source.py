@@ -98,3 +98,7 @@ class Source(ABC):
         What is delivered of it next is the new snapshot, and nothing of the old subscription comes after
         that.  False where the source can't: then the supervisor restarts the connection."""
         return False
+
+    def doubt_instruments(self) -> None:  # noqa: B027
+        """What the exchange said of them may have changed: ask it anew before the next snapshot, where it tells only
+        who asks."""

@@ -118,6 +118,7 @@ class Supervisor:
             "ignored": self.publisher.ignored,
             "reconnects": max(0, self.connections - 1),
             "gaps": self.publisher.gap_count,
+            "off_tick": self.publisher.off_tick,
             "resyncs": self._resyncs.count,
             "resyncing": {symbol: gap.reason for symbol, gap in self.publisher.gaps.items()},
             "last_error": self.last_error,

@@ -23,6 +23,7 @@ from tradeflow.messages import (
     Clock,
     Delta,
     Down,
+    Heartbeat,
     Instrument,
     MarketEvent,
     Order,
@@ -167,6 +168,7 @@ class Market:
             elif type(event) is Down:
                 effect = book.down(event, event.reason, now)
             else:
+                assert type(event) is Heartbeat
                 effect = book.heartbeat(event, now)
         except (ValueError, LookupError) as error:  # levels that normalize would not have let through
             book.spoil(f"unusable record {event.sequence} of epoch {event.epoch}: {error}", now)

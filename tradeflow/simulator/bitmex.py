@@ -20,7 +20,8 @@ from tradeflow.simulator.ladder import Change
 from tradeflow.simulator.venue import Client, Frames, Venue, rfc3339
 
 ID_BASE = {"XBTUSD": 88, "ETHUSD": 297, "SOLUSD": 412}
-"""Level ids count down from this × 10^8, as the exchange's do."""
+"""Level ids count down from this × 10^10, by units of ID_DECIMALS, whatever the tick is."""
+ID_DECIMALS = 5
 
 BOOK_TYPES = {
     "symbol": "symbol",
@@ -141,9 +142,9 @@ def _frame(table: str, action: str, rows: Iterable[str], extra: str = "") -> byt
 
 def _levels(i: Instrument, side: str, changes: Sequence[Change], at: int) -> list[str]:
     stamp = rfc3339(at, 3)
-    first = ID_BASE[i.name] * 100_000_000
+    first, unit = ID_BASE[i.name] * 10**10, i.tick * 10 ** (ID_DECIMALS - i.price_decimals)
     return [
-        f'{{"symbol":"{i.name}","id":{first - price * i.tick},"side":"{side}",'
+        f'{{"symbol":"{i.name}","id":{first - price * unit},"side":"{side}",'
         + (f'"size":{i.size_text(lots)},' if lots else "")
         + f'"price":{i.price_text(price)},"timestamp":"{stamp}","transactTime":"{stamp}"}}'
         for price, _, lots in changes

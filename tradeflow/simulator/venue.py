@@ -216,6 +216,17 @@ class Venue(ABC):
         self._listed(symbol)
         self._muted.discard(symbol)
 
+    def refine(self, symbol: str) -> None:
+        """The tick becomes a tenth of what it was, in mid-stream.  Raises KeyError for a symbol not listed, ValueError
+        for one whose tick is too fine already."""
+        self._listed(symbol)
+        book = next(book for book in self.books.values() if book.instrument.symbol == symbol)
+        book.refine()
+        self.refined(book)
+
+    def refined(self, book: MarketBook) -> None:  # noqa: B027
+        """A book's tick is another one; by default nobody is told who doesn't ask."""
+
     def is_muted(self, book: MarketBook) -> bool:
         return book.instrument.symbol in self._muted
 
