@@ -54,6 +54,9 @@ class Levels(Record, Protocol):
     def exchange_sequence(self) -> int | None: ...
     @property
     def depth(self) -> int | None: ...
+    @property
+    def checksum(self) -> int | None:
+        """The exchange's, found right by the feed; None where there is none, or it wasn't looked at."""
 
 
 class Effect(enum.Enum):
@@ -84,6 +87,7 @@ class OrderBook:
         "exchange_sequence",
         "exchange_time",
         "heard",
+        "last_verified",
         "max_jump",
         "mid",
         "offset",
@@ -126,6 +130,8 @@ class OrderBook:
         """Of the last applied record."""
         self.heard = 0
         """Receipt time of the last sign of life in this epoch."""
+        self.last_verified: int | None = None
+        """Event time at which the exchange last confirmed the whole: by a snapshot, or by a checksum that was right."""
         self.offset = -1
         """Kafka offset of the last applied record, in the log that the book is made from."""
         self.published = 0
@@ -148,6 +154,7 @@ class OrderBook:
         self.depth = record.depth
         self.book.replace(record.bids, record.asks)
         self.mid = 0.0  # whatever it says is where the market is
+        self.last_verified = now
         if record.receipt_time > self.heard:
             self.heard = record.receipt_time
         self._is_at(record, True, now)
@@ -167,6 +174,8 @@ class OrderBook:
             self.heard = record.receipt_time
         if record.depth is not None:
             self.depth = record.depth
+        if record.checksum is not None:
+            self.last_verified = now
         self._is_at(record, self.book.update(record.bids, record.asks), now)
         return Effect.APPLIED
 
@@ -321,8 +330,9 @@ class OrderBook:
         return self
 
 
-class _Row(msgspec.Struct):
-    """The table's value; the fields but the last two are the OrderBook's own."""
+class _Row(msgspec.Struct, kw_only=True):
+    """The table's value; the fields but the last two are the OrderBook's own.  Rows of older versions lack those that
+    have a default."""
 
     exchange: str
     symbol: str
@@ -341,6 +351,7 @@ class _Row(msgspec.Struct):
     published: int
     pending: bool
     asked: int
+    last_verified: int | None = None
     bids: dict[str, str]
     asks: dict[str, str]
 

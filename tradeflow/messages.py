@@ -47,6 +47,7 @@ class RawBook(RawRecord, frozen=True, kw_only=True, tag="book"):
     """As the exchange sent it: seconds as a number, or ISO 8601."""
     exchange_sequence: int | None = None
     checksum: int | str | None = None
+    """The exchange's, found right by the feed; null where there is none, or it wasn't looked at."""
     depth: int | None = None
     """Where the exchange cuts the book silently (Kraken): levels a side beyond which readers cut as well."""
 
@@ -192,6 +193,8 @@ class BookQuality(Record, frozen=True, kw_only=True):
     exchange_time: int | None
     event_time: int
     """Event time of the partition when this was published (largest receipt time seen)."""
+    last_verified: int | None = None
+    """Event time at which the exchange last confirmed the book: by a snapshot, or by a checksum that was right."""
 
 
 class TopOfBook(BookQuality, frozen=True, kw_only=True):

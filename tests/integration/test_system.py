@@ -130,6 +130,7 @@ def test_views_answer_as_documented(stack: Stack) -> None:
     book = get(f"{stack.web_url}/books/binance/BTC-USDT?depth=5")
     assert len(book["bids"]) == len(book["asks"]) == 5
     assert {"state", "reason", "epoch", "sequence", "exchange_sequence", "kafka", "age_ms"} <= book.keys()
+    assert book["since"] <= book["last_verified"] <= book["event_time"]
     tops = get(f"{stack.web_url}/top-of-book/BTC-USDT")["exchanges"]
     assert {top["exchange"] for top in tops} == {"binance", "coinbase", "kraken"}
     assert all({"bid", "ask", "mid", "spread", "spread_pct"} <= top.keys() for top in tops)

@@ -209,7 +209,6 @@ class CryptofeedSource(Source):
             exchange_time=self._book_time(book),
             receipt_time=feed.receipt_time,
             exchange_sequence=book.sequence_number,
-            checksum=book.checksum,
             depth=self.depth,
         )
 

@@ -32,7 +32,7 @@ class Sink(Protocol):
 
     Prices and sizes are decimal strings as the exchange sent them, without exponents; a delta's sizes are
     absolute and a zero removes the level.  `receipt_time` is in nanoseconds; `exchange_time` as the exchange
-    sent it: seconds as a number, or ISO 8601."""
+    sent it: seconds as a number, or ISO 8601; `checksum`: one that the source has found right."""
 
     def book(
         self,

@@ -130,6 +130,7 @@ class ServedBook:
             exchange_sequence=book.exchange_sequence,
             exchange_time=book.exchange_time,
             event_time=now,
+            last_verified=book.last_verified,
             bid=bid,
             ask=ask,
             mid=mid,
@@ -151,6 +152,7 @@ class ServedBook:
             exchange_sequence=book.exchange_sequence,
             exchange_time=book.exchange_time,
             event_time=now,
+            last_verified=book.last_verified,
             bids=bids,
             asks=asks,
         )

@@ -92,6 +92,11 @@ class BookView:
         return self._order_book.receipt_time
 
     @property
+    def last_verified(self) -> int | None:
+        """Event time at which the exchange last confirmed it: by a snapshot, or by a checksum that was right."""
+        return self._order_book.last_verified
+
+    @property
     def bid(self) -> Quote:
         """The best bid.  A live book has one; raises LookupError where there is none."""
         return self._quote(self._order_book.book.best_bid, "bids")

@@ -115,6 +115,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
         "exchange_time": order_book.exchange_time,
         "receipt_time": order_book.receipt_time,
         "event_time": event_time,
+        "last_verified": order_book.last_verified,
         "age_ms": _age_ms(order_book.receipt_time),
         "kafka": {"topic": topics.MARKET_EVENTS, "partition": partition, "offset": order_book.offset},
         "levels": order_book.book.depth,
