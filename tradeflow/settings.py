@@ -162,6 +162,12 @@ class Settings(KafkaSettings):
         1000, description="Depth of Kraken's book subscription."
     )
 
+    kraken_checksum_every: int = Field(
+        1,
+        ge=1,
+        description="Verify the checksum of every so many updates of a Kraken book; of its snapshots always.",
+    )
+
     binance_rest_url: str | None = Field(None, description="Binance REST endpoint instead of the public one.")
     binance_ws_url: str | None = Field(None, description="Binance WebSocket endpoint.")
     coinbase_rest_url: str | None = Field(None, description="Coinbase REST endpoint.")

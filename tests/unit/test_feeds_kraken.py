@@ -152,6 +152,27 @@ async def test_after_a_wrong_checksum_that_book_alone_is_subscribed_anew(exchang
     assert not task.done(), "the connection stands"
 
 
+async def test_of_several_updates_one_is_verified_and_it_alone_carries_its_checksum(exchange):
+    records = Records()
+    settings = Settings(kraken_ws_url=exchange.ws, kraken_depth=10, kraken_checksum_every=3)
+    task = asyncio.create_task(make_source("kraken", ["BTC-USDT"], settings).run(records))
+    await until(lambda: records.of("book"))
+    for size in range(1, 8):
+        bids = [("45283.5", "0.10000000"), ("45283.4", f"{size}.00000000")]
+        right = checksum(bids, ASKS)
+        await exchange.send(book("update", [("45283.4", str(size))], [], right if size % 3 == 0 else 12345))
+    await until(lambda: len(records.of("book")) == 8)
+    carried = [fields["checksum"] is not None for fields in records.of("book")]
+    assert carried == [True, False, False, True, False, False, True, False], "a snapshot's always"
+    assert not records.of("gap")
+    await exchange.send(book("update", [("45283.4", "8")], [], 12345))
+    await exchange.send(book("update", [("45283.4", "9")], [], 12345))
+    (gap,) = await until(lambda: records.of("gap"))
+    assert gap["reason"].endswith("where kraken says 12345") and len(records.of("book")) == 9
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_a_snapshot_with_a_wrong_checksum_is_not_published_but_asked_for_again(exchange, feed):
     records, _ = feed
     await until(lambda: len(exchange.received) == 3)

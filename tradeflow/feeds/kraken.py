@@ -136,6 +136,8 @@ class KrakenFeed(Feed):  # type: ignore[misc]
     websocket_channels = {L2_BOOK: "book", TRADES: "trade"}  # noqa: RUF012
     refresh_seconds = REFRESH_SECONDS
     depth: int
+    checksum_every: int
+    """Updates of a book, of which one is verified."""
     sink: Sink
     spawn: Any
     receipt_time: int
@@ -144,6 +146,8 @@ class KrakenFeed(Feed):  # type: ignore[misc]
         """Instruments first: their decimals are part of the checksum; the rest follows them."""
         self._books: dict[str, Book] = {}
         self._pairs: dict[str, Pair] = {}
+        self._unverified: dict[str, int] = {}
+        """Updates of a book since the last checksum that was looked at."""
 
         async def ask(method: str, name: str) -> None:
             await self._ask(conn, method, "book", [name])
@@ -211,9 +215,13 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             book = self._books[data.symbol]
             book.update(bids, asks)
             book.cut(self.depth)
-        if (ours := checksum(*book.top(CHECKSUM_LEVELS))) != data.checksum:
-            self._gap(data.symbol, f"checksum {ours} where kraken says {data.checksum}")
-            return
+        self._unverified[data.symbol] = unverified = self._unverified.get(data.symbol, 0) + 1
+        verifies = is_snapshot or unverified >= self.checksum_every
+        if verifies:
+            self._unverified[data.symbol] = 0
+            if (ours := checksum(*book.top(CHECKSUM_LEVELS))) != data.checksum:
+                self._gap(data.symbol, f"checksum {ours} where kraken says {data.checksum}")
+                return
         self.sink.book(
             self.exchange_symbol_to_std_symbol(data.symbol),
             snapshot=is_snapshot,
@@ -221,7 +229,7 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             asks=asks,
             exchange_time=data.timestamp,
             receipt_time=self.receipt_time,
-            checksum=data.checksum,
+            checksum=data.checksum if verifies else None,
             depth=self.depth,
         )
 
@@ -264,10 +272,11 @@ class KrakenSource(CryptofeedSource):
     quiet_seconds = 5.0
     """Kraken sends a heartbeat every second in which it sends nothing else."""
 
-    def __init__(self, symbols: list[str], *, depth: int, ws: str | None) -> None:
+    def __init__(self, symbols: list[str], *, depth: int, checksum_every: int, ws: str | None) -> None:
         super().__init__("kraken", symbols, KrakenFeed, ws=ws)
         self.depth = depth
         self.feed_class.depth = depth
+        self.feed_class.checksum_every = checksum_every
 
     async def _load_instruments(self) -> Instruments:
         """Names follow from ours; whether Kraken lists them, and its terms, its instrument channel tells."""
@@ -277,4 +286,9 @@ class KrakenSource(CryptofeedSource):
 
 
 def kraken(symbols: list[str], settings: Settings) -> KrakenSource:
-    return KrakenSource(symbols, depth=settings.kraken_depth, ws=settings.endpoint("kraken", "ws"))
+    return KrakenSource(
+        symbols,
+        depth=settings.kraken_depth,
+        checksum_every=settings.kraken_checksum_every,
+        ws=settings.endpoint("kraken", "ws"),
+    )
