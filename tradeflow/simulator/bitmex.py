@@ -120,16 +120,20 @@ class Bitmex(Venue):
         topic = f"orderBookL2:{i.name}"
         if not self.has_subscribers(topic):
             return
-        any_change = (update.bids or update.asks)[0]
-        action = "delete" if not any_change.after else "update" if any_change.before else "insert"
-        rows = [*_levels(i, "Buy", update.bids, update.time), *_levels(i, "Sell", update.asks, update.time)]
-        yield topic, _frame("orderBookL2", action, rows)
+        for action in ("delete", "update", "insert"):
+            bids, asks = ([c for c in side if _action(c) == action] for side in (update.bids, update.asks))
+            if rows := [*_levels(i, "Buy", bids, update.time), *_levels(i, "Sell", asks, update.time)]:
+                yield topic, _frame("orderBookL2", action, rows)
 
     def trade_frames(self, update: Update) -> Frames:
         i = update.book.instrument
         topic = f"trade:{i.name}"
         if self.has_subscribers(topic):
             yield topic, _frame("trade", "insert", _trades(i, update.trades))
+
+
+def _action(change: Change) -> str:
+    return "delete" if not change.after else "update" if change.before else "insert"
 
 
 def _refuse(client: Client, error: str, message: Any) -> None:

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from tradeflow.simulator.book import MarketBook, Update
-from tradeflow.simulator.faults import Fate, Fates, Mishaps, failing
+from tradeflow.simulator.faults import Fate, Fates, Mishaps, crossed, failing
 from tradeflow.simulator.market import Market
 
 Frames = Iterable[tuple[str, bytes]]
@@ -145,7 +145,8 @@ class Venue(ABC):
             self._broadcast(self.trade_frames(update))
         if symbol in self._muted:
             return
-        self._broadcast(self.book_frames(update), fate=self._fates.take(symbol))
+        fate = self._fates.take(symbol)
+        self._broadcast(self.book_frames(crossed(update) if fate == "crossed" else update), fate=fate)
 
     def _broadcast(self, frames: Frames, *, fate: Fate = "") -> None:
         for topic, frame in frames:
