@@ -11,6 +11,7 @@ from tables.exact import text
 from tables.instruments import Instrument
 from tables.order_books import OrderBook
 from tables.positions import Position
+from tradeflow import messages
 from tradeflow.execution.admission import assumed_instrument
 from tradeflow.market.orders import TrackedOrder
 from tradeflow.messages import Execution, PositionRecord
@@ -51,10 +52,30 @@ class Accounts:
             nothing = Position(base_currency="", quote_currency="")
             self.by_place[place] = Account(book, nothing, working.values())
             if (assumed := assumed_instrument(*place)) is not None:
-                self.list(place, assumed)
+                self._list(place, assumed)
 
-    def list(self, place: Place, instrument: Instrument) -> None:
-        """What its exchange says of it.  The purse is made when that is first known."""
+    def note_instrument(self, event: messages.Instrument) -> None:
+        """What an exchange says of a book.  Of a kind that isn't traded here (quanto), nothing is known."""
+        listing, place = event.listing, (event.exchange, event.symbol)
+        if listing.kind == "quanto":
+            self.by_place[place].instrument = None
+            self.instruments.pop(place, None)
+            return
+        instrument = Instrument(
+            exchange=event.exchange,
+            symbol=event.symbol,
+            base=listing.base,
+            quote=listing.quote,
+            contract=listing.kind,
+            contract_value=listing.multiplier,
+            tick=listing.tick,
+            lot=listing.lot,
+            min_notional=listing.min_notional,
+        )
+        self._list(place, instrument)
+
+    def _list(self, place: Place, instrument: Instrument) -> None:
+        """The purse is made when the kind is first known."""
         self.instruments[place] = self.by_place[place].instrument = instrument
         if not self.position(place).base_currency:
             self.by_place[place].position = open_position(instrument, self._balances.get(place, {}))

@@ -7,22 +7,20 @@ the same events give the same bytes, however often they are replayed and whereve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from tables.instruments import Instrument
 from tables.order_books import Effect, OrderBook
-from tradeflow.execution.venue import ExecutionVenue
-from tradeflow.market.accounts import Accounts, Balances, Place
+from tradeflow.market.accounts import Accounts, Balances
 from tradeflow.market.changes import BookChange
 from tradeflow.market.orders import Orders
 from tradeflow.market.run import Run
 from tradeflow.market.runs import Runs
 from tradeflow.market.served import Output, ServedBook
 from tradeflow.market.trades import TradeTape
-from tradeflow.market.trading import Trading
+from tradeflow.market.trading import Trading, VenueFactory
 from tradeflow.messages import (
     BookRecord,
     Cause,
@@ -31,6 +29,8 @@ from tradeflow.messages import (
     Delta,
     Down,
     Execution,
+    Heartbeat,
+    Instrument,
     MarketEvent,
     Order,
     Record,
@@ -48,8 +48,6 @@ REFRESH = 5 * SECOND
 """Event time after which the top of every book is published again, for readers that have just started."""
 RESYNC_EVERY = 5 * SECOND
 """Least event time between two resync requests for one book."""
-
-VenueFactory = Callable[[Mapping[Place, OrderBook], Mapping[Place, Instrument]], ExecutionVenue]
 
 _MARKET_KEY = "market"
 
@@ -109,10 +107,11 @@ class Market:
         self._apart: dict[type, Callable[[Any], None]] = {
             Clock: self._clock,
             Command: self._command,
+            Instrument: self._instrument,
             Execution: lambda event: self.trading.execution(event, self.event_time),
             Steer: lambda event: self.trading.steer(event, self.event_time),
         }
-        """Events that are about no book."""
+        """Events that change no book."""
         self._due = 0
         """Event time from which a timer or the venue has something to do."""
         self._resyncs: list[ResyncRequest] = []
@@ -131,7 +130,7 @@ class Market:
             apart(event)
             self._due = min(self._runs.timers.due, self.trading.due)
             return
-        record: Any = event  # about a book: whatever else there is is handled apart
+        record: Any = event  # of a book, or a trade: whatever else there is is handled apart
         served = self._served.get((record.exchange, record.symbol))
         if served is None:
             self._ignored += 1
@@ -154,6 +153,11 @@ class Market:
         """For plain agents, since the last call."""
         changes, self._changes = self._changes, []
         return changes
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """Of the books whose feeds have told theirs."""
+        return [served.instrument for served in self._served.values() if served.instrument]
 
     @property
     def runs(self) -> list[Run]:
@@ -201,6 +205,7 @@ class Market:
             elif type(event) is Down:
                 effect = book.down(event, event.reason, now)
             else:
+                assert type(event) is Heartbeat
                 effect = book.heartbeat(event, now)
         except (ValueError, LookupError) as error:  # levels that normalize would not have let through
             book.spoil(f"unusable record {event.sequence} of epoch {event.epoch}: {error}", now)
@@ -253,6 +258,13 @@ class Market:
             self.trading.trade(event, self.event_time)
             self._due = min(self._due, self.trading.due)
         self._send(self._runs.on_trade(event, self.event_time))
+
+    def _instrument(self, event: Instrument) -> None:
+        served = self._served.get((event.exchange, event.symbol))
+        if served is None:
+            self._ignored += 1
+        elif served.note_instrument(event):
+            self.trading.accounts.note_instrument(event)
 
     def _command(self, event: Command) -> None:
         served = self._served.get((event.order.exchange, event.order.symbol))
@@ -322,7 +334,9 @@ class Market:
                 found["order_books", served.place] = served.book.encode()
             if served.tape_dirty:
                 found["strategy_states", f"trades/{served.place}"] = served.tape.encode()
-            served.dirty = served.tape_dirty = False
+            if served.instrument and served.instrument_dirty:
+                found["strategy_states", f"instruments/{served.place}"] = _encode(served.instrument)
+            served.dirty = served.tape_dirty = served.instrument_dirty = False
         for run in self.runs:
             if run.dirty:
                 found["strategy_states", run.key] = run.encode()
@@ -342,6 +356,10 @@ class Market:
             value = read("strategy_states", f"trades/{served.place}")
             if value is not None:
                 served.tape = TradeTape.decode(value)
+            value = read("strategy_states", f"instruments/{served.place}")
+            if value is not None:
+                self._instrument(msgspec.json.decode(value, type=Instrument))
+                served.instrument_dirty = False
         for run in self.runs:
             value = read("strategy_states", run.key)
             if value is not None:

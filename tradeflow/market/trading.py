@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from tables.instruments import Instrument
 from tables.order_books import OrderBook
 from tradeflow.execution.venue import NEVER, ExecutionVenue
-from tradeflow.market.accounts import Accounts
+from tradeflow.market.accounts import Accounts, Place
 from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.market.run import Origin, cause_of
 from tradeflow.market.runs import Runs
@@ -18,6 +19,10 @@ from tradeflow.risk.situation import Situation
 
 Put = Callable[[str, str, Record], None]
 """(topic, symbol, record): into the market's own partition of the topic."""
+
+
+VenueFactory = Callable[[Mapping[Place, OrderBook], Mapping[Place, Instrument]], ExecutionVenue]
+"""(books, instruments) → what executes orders on them; both are the market's own, kept up to date by it."""
 
 
 class Trading:

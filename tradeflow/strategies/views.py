@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tables.order_books import OrderBook, State
 from tables.positions import Position
-from tradeflow.messages import Execution, Liquidity, OrderStatus, Side, Trade
+from tradeflow.messages import Execution, Liquidity, Listing, OrderStatus, Side, Trade
 
 if TYPE_CHECKING:
     from tradeflow.market.orders import TrackedOrder
@@ -27,15 +27,41 @@ class Quote(NamedTuple):
     size: Decimal
 
 
+class InstrumentView(NamedTuple):
+    """What the exchange says of an instrument; None where it says nothing."""
+
+    kind: str
+    """spot, linear, inverse or quanto: what a size counts."""
+    base: str
+    quote: str
+    tick: Decimal | None
+    """Prices are multiples of it."""
+    lot: Decimal | None
+    """Sizes of orders are multiples of it."""
+    min_notional: Decimal | None
+    """Least price × size of an order, in the quote currency."""
+    multiplier: Decimal | None
+    """A contract is so much of the base (linear), of the quote (inverse), or of `settle` for each unit of the price."""
+    settle: str | None
+
+    @classmethod
+    def of(cls, listing: Listing) -> InstrumentView:
+        numbers = (listing.tick, listing.lot, listing.min_notional, listing.multiplier)
+        tick, lot, least, multiplier = (None if number is None else Decimal(number) for number in numbers)
+        return cls(listing.kind, listing.base, listing.quote, tick, lot, least, multiplier, listing.settle)
+
+
 class BookView:
     """A book of one exchange and symbol.  Numbers become Decimal when asked for."""
 
-    __slots__ = ("_order_book", "exchange", "symbol")
+    __slots__ = ("_order_book", "exchange", "instrument", "symbol")
 
     def __init__(self, order_book: OrderBook) -> None:
         self._order_book = order_book
         self.exchange = order_book.exchange
         self.symbol = order_book.symbol
+        self.instrument: InstrumentView | None = None
+        """Its tick, lot and so on; None until its feed has told them."""
 
     @property
     def state(self) -> State:
@@ -68,6 +94,11 @@ class BookView:
     def receipt_time(self) -> int:
         """Nanoseconds, of the last record applied."""
         return self._order_book.receipt_time
+
+    @property
+    def last_verified(self) -> int | None:
+        """Event time at which the exchange last confirmed it: by a snapshot, or by a checksum that was right."""
+        return self._order_book.last_verified
 
     @property
     def bid(self) -> Quote:

@@ -115,6 +115,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
         "exchange_time": order_book.exchange_time,
         "receipt_time": order_book.receipt_time,
         "event_time": event_time,
+        "last_verified": order_book.last_verified,
         "age_ms": age_ms(order_book.receipt_time),
         "kafka": {"topic": topics.MARKET_EVENTS, "partition": partition, "offset": order_book.offset},
         "levels": order_book.book.depth,
@@ -209,6 +210,24 @@ async def trades(request: Request, symbol: str) -> Any:
     """The last trades of a symbol on all its exchanges, newest first: `?limit=`."""
     symbol = known_symbol(symbol)
     return {"symbol": symbol, "trades": tail.trades(symbol, integer(request, "limit", 100, 1000))}
+
+
+@page("/instruments")
+async def instruments(request: Request) -> Any:
+    """What the exchanges say of the served instruments: tick, lot and so on, from all workers of this group."""
+    own = [instrument for market in markets.owned().values() for instrument in market.instruments]
+    mine = [
+        {
+            "exchange": one.exchange,
+            "symbol": one.symbol,
+            "receipt_time": one.receipt_time,
+            **msgspec.structs.asdict(one.listing),
+        }
+        for one in own
+    ]
+    found, silent = await of_all_workers(request, "instruments", mine)
+    found.sort(key=lambda one: (one["exchange"], one["symbol"]))
+    return {"instruments": found, "silent_workers": silent}
 
 
 # -- the system
