@@ -126,6 +126,8 @@ class Tail(Service):
         self._beat = time.monotonic()
         self._woke = 0.0
         self.order_counts: dict[str, int] = {}
+        self.execution_counts: dict[str, int] = {}
+        """By status."""
 
     # -- what it knows
 
@@ -258,6 +260,7 @@ class Tail(Service):
         if not known.executions or execution.number > known.executions[-1].number:  # else: sent again
             known.executions.append(execution)
             self._executions.append(execution)
+            self.execution_counts[execution.status] = self.execution_counts.get(execution.status, 0) + 1
 
     def _known(self, order_id: str) -> KnownOrder:
         known = self._orders.get(order_id)

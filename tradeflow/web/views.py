@@ -267,6 +267,7 @@ async def statistics(request: Request) -> Any:
         "uptime_s": round(time.time() - stats.started, 1),
         "latency_ms": stats.latency_ms(seconds),
         "orders": tail.order_counts,
+        "executions": tail.execution_counts,
         "conflicting_orders": tail.conflicting_orders,
         "dead_letters": tail.dead_letters,
         "markets": {partition: market.counts for partition, market in owned.items()},
