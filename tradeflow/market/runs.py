@@ -12,8 +12,9 @@ from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.market.run import Run
 from tradeflow.market.timers import Timers
 from tradeflow.messages import BookRecord, Cause, Execution, Order, Trade
+from tradeflow.strategies.order_views import ExecutionView, OrderView
 from tradeflow.strategies.strategy import Strategy, StrategyError
-from tradeflow.strategies.views import BookView, ExecutionView, OrderView, TradeView
+from tradeflow.strategies.views import BookView, TradeView
 
 Handlers = dict[str, list[tuple[Run, Callable[..., Any]]]]
 

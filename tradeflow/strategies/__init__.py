@@ -2,14 +2,12 @@
 
 from tradeflow.strategies.actions import Action, ActionError, buy, cancel, sell
 from tradeflow.strategies.loading import SHIPPED, load_strategies, load_strategy
+from tradeflow.strategies.order_views import ExecutionView, OrderView, PositionView
 from tradeflow.strategies.strategy import Actions, Strategy, StrategyError, timer
 from tradeflow.strategies.trial import Trial, TrialError
 from tradeflow.strategies.views import (
     BookView,
     Context,
-    ExecutionView,
-    OrderView,
-    PositionView,
     Quote,
     TradeView,
 )

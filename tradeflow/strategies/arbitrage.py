@@ -9,8 +9,9 @@ import msgspec
 
 from tradeflow.execution.fees import TAKER_FEES
 from tradeflow.strategies.actions import Action, buy, sell
+from tradeflow.strategies.order_views import ExecutionView
 from tradeflow.strategies.strategy import Strategy, timer
-from tradeflow.strategies.views import BookView, Context, ExecutionView
+from tradeflow.strategies.views import BookView, Context
 
 UNWIND = "unwind"
 """Tag of the orders that close what a pair has left over."""

@@ -27,7 +27,8 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_
 import msgspec
 
 from tradeflow.strategies.actions import Action
-from tradeflow.strategies.views import BookView, Context, ExecutionView, TradeView
+from tradeflow.strategies.order_views import ExecutionView
+from tradeflow.strategies.views import BookView, Context, TradeView
 from tradeflow.symbols import SymbolError, canonical_symbol
 
 Actions = Iterable[Action] | None
