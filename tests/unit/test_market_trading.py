@@ -99,6 +99,40 @@ def test_a_strategy_hears_of_its_own_orders_and_acts():
     assert [order.tag for order in mine.orders] == ["hedge", "hedge"]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"side": "sell"},
+        {"exchange": "kraken"},
+        {"last_price": "much"},
+        {"last_price": None},
+        {"last_size": "0"},
+        {"leaves_size": "-1"},
+        {"fee": "1e3"},
+    ],
+)
+def test_a_report_that_can_not_be_about_its_order_is_refused(wrong):
+    log = new_log(Maker())
+    (order,) = log(snapshot())["orders"]
+    log(command(order))
+    fill = execution(
+        order, "PARTIALLY_FILLED", 0, filled="0.4", leaves="0.6", last_price="100", last_size="0.4"
+    )
+    assert not log(msgspec.structs.replace(fill, **wrong))
+    assert log.market.counts["executions"]["refused"] == 1
+    assert log(fill)["orders"], "the true one counts"
+
+
+def test_the_gate_sees_what_the_strategy_sent():
+    log = new_log(Maker())
+    (order,) = log(snapshot())["orders"]
+    log(command(msgspec.structs.replace(order, size="1000")))
+    (one,) = log.market.trading.orders
+    assert (one.status, one.order.size, one.leaves) == ("SUBMITTED", "1", "1")
+    log(execution(msgspec.structs.replace(order, symbol="XRP-USDT"), "FILLED"))
+    assert log.market.counts["ignored"] == 1
+
+
 def test_a_cancel_is_asked_for_once():
     log = new_log(Maker())
     (order,) = log(snapshot())["orders"]

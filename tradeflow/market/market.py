@@ -108,7 +108,7 @@ class Market:
             Clock: self._clock,
             Command: self._command,
             Instrument: self._instrument,
-            Execution: lambda event: self.trading.execution(event, self.event_time),
+            Execution: self._execution,
             Steer: lambda event: self.trading.steer(event, self.event_time),
         }
         """Events that change no book."""
@@ -265,6 +265,12 @@ class Market:
             self._ignored += 1
         elif served.note_instrument(event):
             self.trading.accounts.note_instrument(event)
+
+    def _execution(self, event: Execution) -> None:
+        if (event.exchange, event.symbol) not in self._served:
+            self._ignored += 1
+        else:
+            self.trading.execution(event, self.event_time)
 
     def _command(self, event: Command) -> None:
         served = self._served.get((event.order.exchange, event.order.symbol))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from tradeflow.messages import Cause, Execution, Order, OrderStatus
+from tradeflow.normalize import NormalizeError, canonical_decimal
 
 REMEMBERED = 1_000
 """Closed orders kept, the newest: for late repetitions and for who asks.  Open ones are kept in any number."""
@@ -89,7 +90,7 @@ class Orders:
         """The number of rows has grown since it was taken."""
         self.repeated = 0
         self.refused = 0
-        """Reports that lead where no order can go."""
+        """Reports that lead where no order can go, or can't be about their order."""
         self.unknown = 0
         """Commands and reports on orders that aren't known (any more)."""
 
@@ -150,7 +151,7 @@ class Orders:
         if execution.number <= one.number:
             self.repeated += 1
             return None
-        if status not in NEXT[one.status]:
+        if status not in NEXT[one.status] or not _is_about(execution, one.order):
             self.refused += 1
             return None
         one.number, one.filled, one.leaves = execution.number, execution.filled_size, execution.leaves_size
@@ -205,3 +206,20 @@ class Orders:
         closed = [one for _, one in rows if not one.is_open]
         self._closed = deque(one.order.order_id for one in sorted(closed, key=lambda one: one.closed))
         self._places = max((max(one.opened, one.closed) for _, one in rows), default=0)
+
+
+def _is_about(execution: Execution, order: Order) -> bool:
+    """It names the order's book and side, and its numbers are numbers: what else writes into the log may be wrong."""
+    if (execution.exchange, execution.symbol, execution.side) != (order.exchange, order.symbol, order.side):
+        return False
+    if (execution.last_price is None) != (execution.last_size is None):
+        return False
+    fee = execution.fee.removeprefix("-") if execution.fee is not None else None
+    sizes = (execution.filled_size, execution.leaves_size, execution.last_size)
+    for number in (*sizes, execution.last_price, execution.average_price, fee):
+        try:
+            if number is not None and canonical_decimal(number) != number:
+                return False
+        except NormalizeError:
+            return False
+    return execution.last_size != "0"

@@ -103,7 +103,7 @@ class Run:
         """It goes on, with its state, under other parameters.  Values that can't be are refused, and logged."""
         try:
             self.strategy = with_parameters(self.strategy, from_text(self.strategy, values))
-        except StrategyError as error:
+        except Exception as error:  # also of the class's own checks
             log.error("parameters of strategy %s stay as they are: %s", self._name, error)
             return
         self._params_hash = self.strategy.params_hash

@@ -58,11 +58,11 @@ class Trading:
 
     def command(self, event: Command, now: int) -> None:
         """An order has reached the gate."""
-        order = event.order
-        one = self.orders.command(order)
+        one = self.orders.command(event.order)
         if one is None:
             return
-        if order.command == "CANCEL":
+        order = one.order  # as its strategy sent it, whatever the log says
+        if event.order.command == "CANCEL":
             if self._venue is not None:
                 self._venue.cancel(order.order_id, now)
                 self._collect()
