@@ -141,7 +141,7 @@ def state_table(name: str) -> StateTable:
         partitions=maps.symbols.count,
         key_type=bytes,
         value_type=bytes,
-        extra_topic_configs={"max.message.bytes": str(topics.MAX_RECORD_BYTES)},
+        extra_topic_configs={"max.message.bytes": str(topics.MAX_RECORD_BYTES), **topics.BROKERS_TIME},
         options={"block_cache_size": 8 << 20, "write_buffer_size": 8 << 20},
     )
     app.tables.add(table)

@@ -61,7 +61,11 @@ class Fuzzer:
         # What cryptofeed makes of the exchange's instruments.
         Symbols.set(self._live.feed_class.id, {ours: name for name, ours in exchange.tape.names.items()}, {})
         self._publisher = Publisher(
-            exchange.name, dict.fromkeys(symbols, 0), self._send, clock=lambda: self._now
+            exchange.name,
+            dict.fromkeys(symbols, 0),
+            self._send,
+            clock=lambda: self._now,
+            steady=lambda: self._now,
         )
         self._sent: list[bytes] = []
         self._market = Market(0, [(exchange.name, symbol) for symbol in symbols])

@@ -50,7 +50,7 @@ def check_orders(cluster: Cluster) -> Orders:
         books = [place for place in served if cluster.maps.symbols[place[1]] == partition]
         one = Market(partition, books, strategies, silence_ns=int(SILENCE * 1e9), max_jump=max_jump)
         for record in records:
-            one.apply(decode(record.value), record.offset)
+            one.apply(decode(record.value), record.offset, record.timestamp * 1_000_000)
             for output in one.take_outputs():
                 if output.topic == topics.ORDERS:
                     order = msgspec.json.decode(output.value, type=Order)
