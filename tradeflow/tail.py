@@ -19,7 +19,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
 from tradeflow import topics
-from tradeflow.messages import DeadLetter, FeedClaim, Order, Terms, TopOfBook, Trade
+from tradeflow.messages import (
+    SCHEMA_VERSION,
+    DeadLetter,
+    FeedClaim,
+    Order,
+    SchemaVersion,
+    Terms,
+    TopOfBook,
+    Trade,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +52,7 @@ class _Version(msgspec.Struct, gc=False):
     epoch: int
     sequence: int
     event_time: int
+    v: SchemaVersion = SCHEMA_VERSION
 
 
 class Tail(Service):

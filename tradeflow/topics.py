@@ -147,8 +147,8 @@ async def _check_times(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> No
         for _, _, _, name, entries in response.resources:
             if BROKERS_TIME.items().isdisjoint((entry[0], entry[1]) for entry in entries):
                 log.warning(
-                    "topic %s bears its writers' times: a clock that jumps ahead could silence books until the others have"
-                    " caught up. Set message.timestamp.type=LogAppendTime on it (kafka-configs --alter)",
+                    "topic %s bears its writers' times: a clock that jumps ahead could silence books until the others"
+                    " have caught up. Set message.timestamp.type=LogAppendTime on it (kafka-configs --alter)",
                     name,
                 )
 

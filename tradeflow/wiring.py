@@ -14,7 +14,15 @@ import msgspec
 from yarl import URL
 
 from tradeflow import topics
-from tradeflow.agreement import MAPS, Agreement, DisagreementError, group_terms, map_terms
+from tradeflow.agreement import (
+    MAPS,
+    RECORDS,
+    Agreement,
+    DisagreementError,
+    group_terms,
+    map_terms,
+    record_terms,
+)
 from tradeflow.changes import BookChanges
 from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
@@ -68,7 +76,7 @@ class App(faust.App):
             cluster = await topics.declare_topics(
                 kafka_client, specs, replication=config.replication_factor, timeout=config.kafka_wait
             )
-            await agreement.reach()
+            await agreement.reach(own_terms())
         except (topics.TopicError, ListenError, DisagreementError) as error:
             log.critical("%s", error)
             raise SystemExit(1) from None
@@ -210,15 +218,15 @@ if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))
 feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
 feed_service = Feeds(feed_plan, maps, config, feed_outbox)
-agreement = Agreement(
-    feed_service.worker,
-    {
-        MAPS: map_terms(maps),
-        str(app.conf.id): group_terms(books, strategies if config.role != "feeds" else ()),
-    },
-    kafka_client,
-    patience=config.session_timeout + 2,
-)
+agreement = Agreement(feed_service.worker, kafka_client, patience=config.session_timeout + 2)
+
+
+def own_terms() -> dict[str, dict[str, str]]:
+    """What other workers must have in common with this one, once all agents are known."""
+    channels = [agent.channel for agent in app.agents.values()]
+    read = {name for channel in channels for name in getattr(channel, "topics", ())}
+    group = group_terms(books, strategies if config.role != "feeds" else (), sorted(read))
+    return {MAPS: map_terms(maps), RECORDS: record_terms(), str(app.conf.id): group}
 
 
 def hear_terms(offset: int, terms: Terms) -> None:
