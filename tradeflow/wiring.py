@@ -53,6 +53,8 @@ books = maps.books(config.exchanges, config.symbols)
 strategies = load_strategies(config.strategies, maps)
 specs = topics.topic_specs(maps)
 kafka_client = client_options(config)
+group_heartbeat = config.session_timeout / 5
+"""Seconds after which a worker that has lost its partitions knows."""
 any_address = config.web_host in ("0.0.0.0", "::")  # noqa: S104
 web_host = config.web_advertised_host or (socket.gethostname() if any_address else config.web_host)
 web_url = URL.build(scheme="http", host=web_host, port=config.web_port)
@@ -105,7 +107,7 @@ app = App(
     stream_buffer_maxsize=400,  # runs, not records
     broker_commit_interval=config.commit_interval,
     broker_session_timeout=config.session_timeout,
-    broker_heartbeat_interval=config.session_timeout / 5,
+    broker_heartbeat_interval=group_heartbeat,
     broker_request_timeout=max(90.0, config.session_timeout * 2),
     consumer_auto_offset_reset="earliest",
     producer_linger=0,
@@ -217,7 +219,14 @@ app.transport = Transport(
 if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))
 feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
-feed_service = Feeds(feed_plan, maps, config, feed_outbox)
+feed_service = Feeds(
+    feed_plan,
+    maps,
+    config,
+    feed_outbox,
+    contest_after=group_heartbeat + 0.5,
+    may_contest=lambda: not app.rebalancing,
+)
 agreement = Agreement(feed_service.worker, kafka_client, patience=config.session_timeout + 2)
 
 
