@@ -82,7 +82,11 @@ class App(faust.App):
         except (topics.TopicError, ListenError, DisagreementError) as error:
             log.critical("%s", error)
             raise SystemExit(1) from None
-        claim_data_dir(config.data_dir, cluster)
+        try:
+            claim_data_dir(config.data_dir, cluster)
+        except OSError as error:
+            log.critical("TRADEFLOW_DATA_DIR=%s can't be used: %s", config.data_dir, error)
+            raise SystemExit(1) from None
         await super().on_first_start()
 
     async def on_started_init_extra_services(self) -> None:
@@ -189,7 +193,7 @@ def agent(topic: Any, name: str, role: str) -> Callable[[Any], Any]:
                 await function(stream)
             except Exception as error:
                 log.critical("agent %s failed; the worker stops", name, exc_info=True)
-                outbox.fail(f"agent {name} failed: {error!r}")
+                outbox.fail(f"agent {name} failed: {error!r}", "The traceback says more.")
                 raise
 
         return app.agent(topic, name=name)(guarded) if config.role in ("all", role) else function
