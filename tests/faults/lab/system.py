@@ -8,6 +8,7 @@ import random
 import signal
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,11 +69,18 @@ class System:
 
     # --- workers ------------------------------------------------------------------------------------------
 
-    def start(self, name: str, *, wait: bool = True) -> Worker:
+    def start(
+        self, name: str, *, wait: bool = True, by: Sequence[str] = ("tradeflow.cli",), **env: str
+    ) -> Worker:
         """Start a worker, on its local state of before."""
-        self.workers[name] = worker = self.cluster.worker(name)
+        self.workers[name] = worker = self.cluster.worker(name, by=by, **env)
         self.urls[name] = worker.url
         return worker.wait_ready() if wait else worker
+
+    def stop(self, name: str) -> None:
+        """End a worker in order."""
+        self.workers[name].signal(signal.SIGTERM)
+        self.workers[name].child.wait()
 
     def any_worker(self) -> str:
         return self.random.choice(sorted(self.workers))
