@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from tests.faults.cluster import until
@@ -19,7 +20,7 @@ class DiskFull(Fault):
     """Its data are moved to a file system in memory before; begins when the process has ended because of it."""
 
     def missing(self) -> str:
-        probe = SmallDisk(Path("/tmp/tradeflow-disk"))
+        probe = SmallDisk(Path(tempfile.mkdtemp()))
         try:
             probe.mount(1).unmount()
         except NotAllowed as error:
