@@ -186,6 +186,7 @@ class CutOff(WorkerFault):
         return watch.span
 
     def tidy(self, system: System) -> None:
+        super().tidy(system)  # it has joined again
         system.stop(self.worker)
         self._all.close()
         system.cluster.restart_kafka()

@@ -106,13 +106,14 @@ class System:
         return ended
 
     def wait_ready(self) -> None:
-        until(self._ready, 90, "both workers are ready")
+        until(self._ready, 90, "each worker has its share of the partitions")
 
     def _ready(self) -> bool:
         self.revive()
         with contextlib.suppress(OSError):
             shares = [set(get(f"{worker.url}/ready")["partitions"]) for worker in self.workers.values()]
-            return all(shares) and len(set.union(*shares)) == self.cluster.maps.symbols.count
+            count = self.cluster.maps.symbols.count
+            return all(shares) and len(set.union(*shares)) == sum(map(len, shares)) == count
         return False
 
     # --- faults -------------------------------------------------------------------------------------------
