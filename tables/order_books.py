@@ -118,7 +118,7 @@ class OrderBook:
         self.receipt_time = 0
         """Of the last applied record."""
         self.heard = 0
-        """Receipt time of the last sign of life in this epoch."""
+        """Receipt time of the last sign of life in this epoch, event time where it claims to be later."""
         self.offset = -1
         """Kafka offset of the last applied record, in the log that the book is made from."""
         self.published = 0
@@ -141,8 +141,7 @@ class OrderBook:
         self.depth = record.depth
         self.book.replace(record.bids, record.asks)
         self.mid = 0.0  # whatever it says is where the market is
-        if record.receipt_time > self.heard:
-            self.heard = record.receipt_time
+        self._hear(record, now)
         self._is_at(record, True, now)
         return Effect.APPLIED
 
@@ -156,8 +155,7 @@ class OrderBook:
             or self.state == "syncing"
         ):
             return self._out_of_turn(record, now)
-        if record.receipt_time > self.heard:
-            self.heard = record.receipt_time
+        self._hear(record, now)
         if record.depth is not None:
             self.depth = record.depth
         self._is_at(record, self.book.update(record.bids, record.asks), now)
@@ -169,14 +167,14 @@ class OrderBook:
             return Effect.DUPLICATE
         if record.epoch != self.epoch:
             self._begin(record.epoch, now)
-        fresh = record.receipt_time > self.heard
-        self.heard = max(self.heard, record.receipt_time)
+        heard = self.heard
+        self._hear(record, now)
         if self.state == "broken":
             return Effect.UNUSABLE
         if record.sequence > self.sequence:
             self._gap(record, now)
             return Effect.GAP
-        if not fresh:
+        if self.heard == heard:
             return Effect.DUPLICATE
         if self.state == "stale":
             self._judge(now)
@@ -210,12 +208,16 @@ class OrderBook:
             return Effect.DUPLICATE
         if record.epoch != self.epoch:
             self._begin(record.epoch, now)
-        if record.receipt_time > self.heard:
-            self.heard = record.receipt_time
+        self._hear(record, now)
         if self.state == "broken":
             return Effect.UNUSABLE
         self._gap(record, now)
         return Effect.GAP
+
+    def _hear(self, record: Record, now: int) -> None:
+        """A sign of life; one from the future would hide any silence until then."""
+        if record.receipt_time > self.heard:
+            self.heard = min(record.receipt_time, now)
 
     def _is_past(self, record: Record) -> bool:
         if record.epoch == self.epoch:

@@ -31,7 +31,7 @@ class Reference:
             books = [place for place in served if maps.symbols[place[1]] == partition]
             market = self.markets[partition] = Market(partition, books, list(strategies), silence_ns=10**18)
             for record in records:
-                market.apply(decode(record.value), record.offset)
+                market.apply(decode(record.value), record.offset, record.timestamp * 1_000_000)
                 for output in market.take_outputs():
                     if output.topic == topics.ORDERS:
                         order = msgspec.json.decode(output.value, type=Order)

@@ -31,6 +31,12 @@ SEAMS = [
     (driver.Consumer, "seek_to_committed", []),
     (driver.AIOKafkaConsumerThread, "seek_wait", ["partitions"]),
     (driver.AIOKafkaConsumerThread, "earliest_offsets", ["partitions"]),
+    (
+        driver.AIOKafkaConsumerThread,
+        "_fetch_records",
+        ["consumer", "active_partitions", "timeout", "max_records"],
+    ),
+    (driver.Consumer, "_new_consumer_thread", []),
     (driver.Consumer, "verify_event_path", ["now", "tp"]),
     (driver.Consumer, "ack", ["message"]),
     (driver.Consumer, "_add_gap", ["tp", "offset_from", "offset_to"]),
