@@ -34,6 +34,13 @@ class Record(Protocol):
     def receipt_time(self) -> int: ...
 
 
+class Beat(Record, Protocol):
+    """A heartbeat; `reason`: why its number is that of a record that never comes."""
+
+    @property
+    def reason(self) -> str: ...
+
+
 class Levels(Record, Protocol):
     """A snapshot, or a delta (absolute sizes)."""
 
@@ -47,6 +54,9 @@ class Levels(Record, Protocol):
     def exchange_sequence(self) -> int | None: ...
     @property
     def depth(self) -> int | None: ...
+    @property
+    def checksum(self) -> int | None:
+        """The exchange's, found right by the feed; None where there is none, or it wasn't looked at."""
 
 
 class Effect(enum.Enum):
@@ -77,6 +87,7 @@ class OrderBook:
         "exchange_sequence",
         "exchange_time",
         "heard",
+        "last_verified",
         "max_jump",
         "mid",
         "offset",
@@ -119,6 +130,8 @@ class OrderBook:
         """Of the last applied record."""
         self.heard = 0
         """Receipt time of the last sign of life in this epoch, event time where it claims to be later."""
+        self.last_verified: int | None = None
+        """Event time at which the exchange last confirmed the whole: by a snapshot, or by a checksum that was right."""
         self.offset = -1
         """Kafka offset of the last applied record, in the log that the book is made from."""
         self.published = 0
@@ -141,6 +154,7 @@ class OrderBook:
         self.depth = record.depth
         self.book.replace(record.bids, record.asks)
         self.mid = 0.0  # whatever it says is where the market is
+        self.last_verified = now
         self._hear(record, now)
         self._is_at(record, True, now)
         return Effect.APPLIED
@@ -158,11 +172,13 @@ class OrderBook:
         self._hear(record, now)
         if record.depth is not None:
             self.depth = record.depth
+        if record.checksum is not None:
+            self.last_verified = now
         self._is_at(record, self.book.update(record.bids, record.asks), now)
         return Effect.APPLIED
 
-    def heartbeat(self, record: Record, now: int) -> Effect:
-        """The feed is alive and has sent nothing beyond the record's sequence."""
+    def heartbeat(self, record: Beat, now: int) -> Effect:
+        """The feed is alive and has sent nothing beyond the record's sequence; or says that what it has is a gap."""
         if record.epoch < self.epoch or (record.epoch == self.epoch and self.closed):
             return Effect.DUPLICATE
         if record.epoch != self.epoch:
@@ -172,7 +188,7 @@ class OrderBook:
         if self.state == "broken":
             return Effect.UNUSABLE
         if record.sequence > self.sequence:
-            self._gap(record, now)
+            self._gap(record, now, record.reason)
             return Effect.GAP
         if self.heard == heard:
             return Effect.DUPLICATE
@@ -273,9 +289,10 @@ class OrderBook:
     def _rough_mid(self) -> float:
         return (float(self.book.bids.prices[-1]) + float(self.book.asks.prices[-1])) / 2
 
-    def _gap(self, record: Record, now: int) -> None:
+    def _gap(self, record: Record, now: int, why: str = "") -> None:
         have = "no snapshot" if self.state == "syncing" else str(self.sequence)
-        self._become("broken", f"gap: have {have}, got {record.sequence} of epoch {record.epoch}", now)
+        gap = f"gap: have {have}, got {record.sequence} of epoch {record.epoch}"
+        self._become("broken", f"{gap}: {why}" if why else gap, now)
 
     def _become(self, state: State, reason: str, now: int) -> None:
         if (state, reason) != (self.state, self.reason):
@@ -315,8 +332,9 @@ class OrderBook:
         return self
 
 
-class _Row(msgspec.Struct):
-    """The table's value; the fields but the last two are the OrderBook's own."""
+class _Row(msgspec.Struct, kw_only=True):
+    """The table's value; the fields but the last two are the OrderBook's own.  Rows of older versions lack those that
+    have a default."""
 
     exchange: str
     symbol: str
@@ -335,6 +353,7 @@ class _Row(msgspec.Struct):
     published: int
     pending: bool
     asked: int
+    last_verified: int | None = None
     bids: dict[str, str]
     asks: dict[str, str]
 

@@ -17,6 +17,9 @@ from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, o
 
 encode = msgspec.json.Encoder().encode
 
+CLOCK_INTERVAL = 0.25
+"""Seconds: by so much silence may be marked too late, for what moves event time may be the clock alone."""
+
 
 async def normalize_raw(runs: Any) -> None:
     """Each exchange's raw records, made canonical, into the one log of their symbol's partition."""
@@ -74,7 +77,7 @@ def bury(run: Run) -> None:
         dead_letter(outbox, run, record, reason)
 
 
-@app.timer(1.0, name="clock")  # type: ignore[untyped-decorator]
+@app.timer(CLOCK_INTERVAL, name="clock")  # type: ignore[untyped-decorator]
 async def clock() -> None:
     """Event time moves on in every partition that this worker owns, even where nothing else happens."""
     if not app.rebalancing:

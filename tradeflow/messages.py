@@ -54,6 +54,7 @@ class RawBook(RawRecord, frozen=True, kw_only=True, tag="book"):
     """As the exchange sent it: seconds as a number, or ISO 8601."""
     exchange_sequence: int | None = None
     checksum: int | str | None = None
+    """The exchange's, found right by the feed; null where there is none, or it wasn't looked at."""
     depth: int | None = None
     """Where the exchange cuts the book silently (Kraken): levels a side beyond which readers cut as well."""
 
@@ -77,8 +78,39 @@ class RawDown(RawRecord, frozen=True, kw_only=True, tag="down"):
 class RawHeartbeat(RawRecord, frozen=True, kw_only=True, tag="heartbeat"):
     """The subscription is alive and has sent nothing beyond `sequence`.  In the orderbook topic only."""
 
+    reason: str = ""
+    """Why a record of that number never comes, where the feed itself has seen that the book has a gap."""
 
-Raw = RawBook | RawTrade | RawDown | RawHeartbeat
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An instrument as its exchange lists it; null: the exchange doesn't say."""
+
+    kind: Literal["spot", "linear", "inverse", "quanto"]
+    """What a size counts: the base currency (spot), or contracts that pay in the quote currency (linear), the
+    base currency (inverse), or a third one (quanto)."""
+    base: str
+    quote: str
+    tick: str | None = None
+    """Prices are multiples of it."""
+    lot: str | None = None
+    """Sizes of orders are multiples of it."""
+    min_notional: str | None = None
+    """Least price × size of an order, in the quote currency."""
+    multiplier: str | None = None
+    """A contract is so much of the base currency (linear), of the quote currency (inverse), or of `settle` for each
+    unit of the price (quanto)."""
+    settle: str | None = None
+    """The currency in which contracts pay."""
+
+
+class RawInstrument(RawRecord, frozen=True, kw_only=True, tag="instrument"):
+    """First in each epoch, and when the exchange has changed it.  `sequence` numbers the instruments of the symbol,
+    apart from its book's records.  In the orderbook topic only."""
+
+    listing: Listing
+
+
+Raw = RawBook | RawTrade | RawDown | RawHeartbeat | RawInstrument
 
 
 # --- market-events: the one ordered log of a symbol partition ----------------------------------------------------
@@ -132,14 +164,21 @@ class Down(BookRecord, frozen=True, kw_only=True, tag="down"):
 
 
 class Heartbeat(BookRecord, frozen=True, kw_only=True, tag="heartbeat"):
-    pass
+    reason: str = ""
+    """Why the book has a gap, where its feed has seen that itself."""
+
+
+class Instrument(BookRecord, frozen=True, kw_only=True, tag="instrument"):
+    """Its (epoch, sequence) number the instruments of the symbol, apart from the book's."""
+
+    listing: Listing
 
 
 class Clock(Event, frozen=True, kw_only=True, tag="clock"):
-    """Written once a second by the partition's owner, so that event time moves where nothing else does."""
+    """Written four times a second by the partition's owner, so that event time moves where nothing else does."""
 
 
-MarketEvent = Snapshot | Delta | Trade | Down | Heartbeat | Clock
+MarketEvent = Snapshot | Delta | Trade | Down | Heartbeat | Instrument | Clock
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------
@@ -161,6 +200,8 @@ class BookQuality(Record, frozen=True, kw_only=True):
     exchange_time: int | None
     event_time: int
     """Event time of the partition when this was published (largest receipt time seen)."""
+    last_verified: int | None = None
+    """Event time at which the exchange last confirmed the book: by a snapshot, or by a checksum that was right."""
 
 
 class TopOfBook(BookQuality, frozen=True, kw_only=True):

@@ -11,15 +11,20 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 
+import msgspec
+
 from tradeflow.messages import (
     Delta,
     Down,
     Heartbeat,
+    Instrument,
     Level,
+    Listing,
     Raw,
     RawBook,
     RawDown,
     RawHeartbeat,
+    RawInstrument,
     RawTrade,
     Side,
     Snapshot,
@@ -42,7 +47,7 @@ _ISO_SECOND_LENGTH = len("1970-01-01T00:00:00")
 
 _SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
 
-Normalized = Snapshot | Delta | Trade | Down | Heartbeat
+Normalized = Snapshot | Delta | Trade | Down | Heartbeat | Instrument
 
 
 class NormalizeError(ValueError):
@@ -50,7 +55,7 @@ class NormalizeError(ValueError):
 
 
 def normalize(raw: Raw) -> Normalized:
-    """Snapshot, Delta, Trade, Down or Heartbeat of a raw record.
+    """Snapshot, Delta, Trade, Down, Heartbeat or Instrument of a raw record.
 
     Symbols canonical, prices and sizes canonical decimal strings, times integer nanoseconds, sides `buy` or
     `sell`.  Raises NormalizeError."""
@@ -83,6 +88,16 @@ def normalize(raw: Raw) -> Normalized:
             epoch=raw.epoch,
             sequence=raw.sequence,
             receipt_time=raw.receipt_time,
+            reason=raw.reason,
+        )
+    if type(raw) is RawInstrument:
+        return Instrument(
+            exchange=raw.exchange,
+            symbol=symbol,
+            epoch=raw.epoch,
+            sequence=raw.sequence,
+            receipt_time=raw.receipt_time,
+            listing=_listing(raw.listing),
         )
     assert type(raw) is RawDown
     return Down(
@@ -210,6 +225,17 @@ def _trade(raw: RawTrade, symbol: str) -> Trade:
         order_type=raw.order_type,
         exchange_time=None if raw.exchange_time is None else nanoseconds(raw.exchange_time),
     )
+
+
+def _listing(listing: Listing) -> Listing:
+    numbers: dict[str, str] = {}
+    for name in ("tick", "lot", "min_notional", "multiplier"):
+        text = getattr(listing, name)
+        if text is not None:
+            numbers[name] = canonical_decimal(text)
+            if numbers[name] == "0":
+                raise NormalizeError(f"{name} {text!r:.100} is not above zero")
+    return msgspec.structs.replace(listing, **numbers)
 
 
 def _checksum(checksum: int | str) -> int:

@@ -137,10 +137,15 @@ class Settings(KafkaSettings):
         description="Percent of its mid by which a single update may move a book. Beyond it the book is broken until"
         " its exchange has sent it anew; 0 = believe anything.",
     )
+    check_ticks: bool = Field(
+        True,
+        description="Break a book in which a price isn't a multiple of its instrument's tick size, and take it anew.",
+    )
     silence_timeout: float = Field(
         5.0,
         gt=0,
-        description="Seconds without any record of a book, heartbeats included, after which it is stale.",
+        description="Seconds without a sign of life of a book's connection (a frame of any symbol, or the exchange's"
+        " heartbeat) after which it is stale. Raise it where a connection carries thinly traded symbols alone.",
     )
     heartbeat_interval: float = Field(
         1.0, gt=0, description="Seconds between a feed's heartbeats for a quiet book."
@@ -155,6 +160,12 @@ class Settings(KafkaSettings):
     )
     kraken_depth: Literal[10, 25, 100, 500, 1000] = Field(
         1000, description="Depth of Kraken's book subscription."
+    )
+
+    kraken_checksum_every: int = Field(
+        1,
+        ge=1,
+        description="Verify the checksum of every so many updates of a Kraken book; of its snapshots always.",
     )
 
     binance_rest_url: str | None = Field(None, description="Binance REST endpoint instead of the public one.")

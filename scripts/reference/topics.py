@@ -31,8 +31,8 @@ you don't know.  A record's Kafka timestamp is the broker's (`message.timestamp.
   (in the raw topics as the exchange spells it); `receipt_time` is when our socket had it; `event_time` is the
   largest receipt time so far in the partition, where one that is more than a second ahead of the broker's time of
   the record counts as that.
-- `epoch` is one unbroken subscription.  `sequence` counts from 0 in it without a hole, books and trades of each
-  symbol apart.  A record at or below the last (`epoch`, `sequence`) has been seen: drop it.
+- `epoch` is one unbroken subscription.  `sequence` counts from 0 in it without a hole: books, trades and instruments
+  of each symbol apart.  A record at or below the last (`epoch`, `sequence`) has been seen: drop it.
 - `exchange_sequence` is the exchange's own number, null where it has none.
 
 | Topic | Partitions | Key | Written by | Kept | Schema |
@@ -60,11 +60,12 @@ RAW, SYMBOLS = "`<exchange>.json`", "`symbols.json`"
 
 TOPICS = {
     "<exchange>-orderbook": Topic(
-        messages.RawBook | messages.RawDown | messages.RawHeartbeat,
+        messages.RawBook | messages.RawDown | messages.RawHeartbeat | messages.RawInstrument,
         RAW,
         "symbol",
         "feeds",
-        "Snapshots and deltas as the exchange sent them, signs of life, and the ends of subscriptions.",
+        "Snapshots and deltas as the exchange sent them, what it says of the instruments, signs of life, and the ends "
+        "of subscriptions.",
     ),
     "<exchange>-trades": Topic(
         messages.RawTrade, RAW, "symbol", "feeds", "Trades as the exchange sent them, repeated ones included."
@@ -174,9 +175,11 @@ def _record(record: type[msgspec.Struct]) -> Iterator[str]:
     says_of = _field_docs(record)
     for field in msgspec.structs.fields(record):
         yield f"| `{field.name}` | {_type_name(field.type)} | {says_of.get(field.name, '')} |"
-        if field.type is messages.Cause:
-            for part in msgspec.structs.fields(messages.Cause):
-                yield f"| `{field.name}.{part.name}` | {_type_name(part.type)} | |"
+        if field.type in (messages.Cause, messages.Listing):
+            says_of_part = _field_docs(field.type)
+            for part in msgspec.structs.fields(field.type):
+                says = says_of_part.get(part.name, "")
+                yield f"| `{field.name}.{part.name}` | {_type_name(part.type)} | {says} |"
 
 
 def _type_name(type_: Any) -> str:

@@ -25,6 +25,7 @@ from tests.fuzz.exchanges import START, Exchange
 from tests.fuzz.mutations import MUTATIONS, Frame
 from tests.fuzz.readings import BinanceReader, Change, KrakenReader, Reading
 from tradeflow.feeds import binance, cryptofeed_source
+from tradeflow.feeds.instruments import Instruments
 from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.source import FeedError
@@ -59,7 +60,9 @@ class Fuzzer:
         symbols = list(exchange.tape.names.values())
         self._live: Any = make_source(exchange.name, symbols, Settings(kraken_depth=10))
         # What cryptofeed makes of the exchange's instruments.
-        Symbols.set(self._live.feed_class.id, {ours: name for name, ours in exchange.tape.names.items()}, {})
+        names = {ours: name for name, ours in exchange.tape.names.items()}
+        self._instruments = Instruments(names, {}, {}, 0, 0.0)
+        Symbols.set(self._live.feed_class.id, names, {})
         self._publisher = Publisher(
             exchange.name,
             dict.fromkeys(symbols, 0),
@@ -94,7 +97,7 @@ class Fuzzer:
         self._reader = self.exchange.reader()
         self._number = 0
         self._publisher.begin(self.connections)
-        feed = self._live._make_feed(self._publisher)
+        feed = self._live._make_feed(self._publisher, self._instruments)
         await self._live._close(feed)
         feed.http_conn = self
         ((conn, subscribe, handler, _),) = feed.connect()

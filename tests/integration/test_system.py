@@ -130,6 +130,7 @@ def test_views_answer_as_documented(stack: Stack) -> None:
     book = get(f"{stack.web_url}/books/binance/BTC-USDT?depth=5")
     assert len(book["bids"]) == len(book["asks"]) == 5
     assert {"state", "reason", "epoch", "sequence", "exchange_sequence", "kafka", "age_ms"} <= book.keys()
+    assert book["since"] <= book["last_verified"] <= book["event_time"]
     tops = get(f"{stack.web_url}/top-of-book/BTC-USDT")["exchanges"]
     assert {top["exchange"] for top in tops} == {"binance", "coinbase", "kraken"}
     assert all({"bid", "ask", "mid", "spread", "spread_pct"} <= top.keys() for top in tops)
@@ -140,6 +141,9 @@ def test_views_answer_as_documented(stack: Stack) -> None:
     assert {feed["exchange"] for feed in feeds} == {"binance", "bitmex", "coinbase", "kraken"}
     assert all(feed["state"] == "live" for feed in feeds)
     assert get(f"{stack.web_url}/feeds")["silent_workers"] == []
+    told = get(f"{stack.web_url}/instruments")
+    assert [(one["exchange"], one["symbol"]) for one in told["instruments"]] == sorted(places(stack))
+    assert all(one["tick"] and one["lot"] for one in told["instruments"]) and told["silent_workers"] == []
     assert get(f"{stack.web_url}/health")["status"] == "ok"
     assert get(f"{stack.web_url}/ready")["status"] == "ready"
 

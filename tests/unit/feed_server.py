@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from tradeflow.messages import Raw
+from tradeflow.messages import Listing, Raw
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -133,6 +133,9 @@ class Records:
 
     def trade(self, symbol: str, **fields: Any) -> None:
         self.events.append(("trade", symbol, fields))
+
+    def instrument(self, symbol: str, listing: Listing, **fields: Any) -> None:
+        self.events.append(("instrument", symbol, {"listing": listing, **fields}))
 
     def alive(self, receipt_time: int) -> None:
         self.last_alive = receipt_time

@@ -9,7 +9,17 @@ import msgspec
 from hypothesis import strategies as st
 
 from tradeflow.market import Market
-from tradeflow.messages import Clock, Delta, Down, Heartbeat, MarketEvent, Snapshot, Trade
+from tradeflow.messages import (
+    Clock,
+    Delta,
+    Down,
+    Heartbeat,
+    Instrument,
+    Listing,
+    MarketEvent,
+    Snapshot,
+    Trade,
+)
 from tradeflow.strategies import Strategy, buy, sell, timer
 from tradeflow.strategies.arbitrage import Arbitrage
 from tradeflow.strategies.imbalance import Imbalance
@@ -36,7 +46,11 @@ class Counting(Strategy):
     def on_trade(self, trade, ctx):
         ctx.state.notional += trade.price * trade.size
         if trade.side == "sell":
-            live = [name for name, book in ctx.books.items() if book.live]
+            live = [
+                f"{name}{book.instrument and book.instrument.tick}"
+                for name, book in ctx.books.items()
+                if book.live
+            ]
             yield buy(trade, trade.price, trade.size, tag="+".join(live))
 
     @timer(seconds=2)
@@ -105,6 +119,7 @@ steps = st.lists(
         st.tuples(st.just("delta"), st.integers(0, 3), st.integers(0, 59)),
         st.tuples(st.just("trade"), st.integers(0, 3), st.integers(0, 11)),
         st.tuples(st.just("heartbeat"), st.integers(0, 3), st.just(0)),
+        st.tuples(st.just("instrument"), st.integers(0, 3), st.integers(1, 3)),
         st.tuples(st.just("lost"), st.integers(0, 3), st.just(0)),
         st.tuples(st.just("down"), st.integers(0, 3), st.just(0)),
         st.tuples(st.just("again"), st.integers(0, 3), st.integers(1, 8)),
@@ -126,7 +141,7 @@ class Feed:
 
     def __init__(self, exchange: str, symbol: str) -> None:
         self.place = {"exchange": exchange, "symbol": symbol}
-        self.epoch, self.sequence, self.trade, self.up = 0, -1, -1, False
+        self.epoch, self.sequence, self.trade, self.instrument, self.up = 0, -1, -1, -1, False
         self.written: list[MarketEvent] = []
 
     def record(self, kind: type, now: int, **fields: Any) -> MarketEvent:
@@ -156,7 +171,7 @@ def history(plan: list[tuple[str, int, int]]) -> tuple[list[MarketEvent], set[in
         now += 1_000_000
         if name == "snapshot":
             epochs += 1
-            feed.epoch, feed.sequence, feed.trade, feed.up = epochs, 0, -1, True
+            feed.epoch, feed.sequence, feed.trade, feed.instrument, feed.up = epochs, 0, -1, -1, True
             asks = [(str(101 + i + value), f"{i + 1}") for i in range(3)]
             bids = [] if value == 4 else [(str(100 - i + value), f"{i + 1}") for i in range(3)]
             log.append(feed.record(Snapshot, now, bids=bids, asks=asks, exchange_sequence=value))
@@ -181,6 +196,12 @@ def history(plan: list[tuple[str, int, int]]) -> tuple[list[MarketEvent], set[in
             )
             feed.written.append(trade)
             log.append(trade)
+        elif name == "instrument":
+            feed.instrument += 1
+            place = {**feed.place, "epoch": feed.epoch, "sequence": feed.instrument, "receipt_time": now}
+            listing = Listing(kind="spot", base="B", quote="Q", tick=str(value))
+            feed.written.append(Instrument(**place, listing=listing))
+            log.append(feed.written[-1])
         elif name == "heartbeat":
             log.append(feed.record(Heartbeat, now))
         elif name == "lost":

@@ -10,7 +10,7 @@ from aiohttp import web
 from feed_server import FeedServer, Records, until
 
 from tradeflow.feeds import binance as module
-from tradeflow.feeds import endpoints
+from tradeflow.feeds import instruments
 from tradeflow.feeds.binance import SnapshotBudget
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.source import FeedError
@@ -72,7 +72,7 @@ async def exchange():
     module.budget = SnapshotBudget()
     async with Exchange() as server:
         yield server
-        endpoints._loaded.pop(("BINANCE", server.http), None)
+        instruments._loaded.pop(("BINANCE", server.http), None)
 
 
 @pytest.fixture
@@ -304,13 +304,13 @@ async def test_instruments_are_read_once_and_an_old_copy_serves_in_need(exchange
     await connect()
     await connect()
     assert requests() == 1
-    monkeypatch.setattr(endpoints, "INSTRUMENTS_AGE", 0.0)
+    monkeypatch.setattr(instruments, "INSTRUMENTS_AGE", 0.0)
     await connect()
     assert requests() == 2
     del exchange.rest["/api/v3/exchangeInfo"]
     await connect()
     assert requests() == 3
-    endpoints._loaded.clear()
+    instruments._loaded.clear()
     with pytest.raises(FeedError, match=r"can't read the instruments at http://127\.0\.0\.1:.*404"):
         await make_source("binance", ["BTC-USDT"], exchange.settings()).run(Records())
 

@@ -11,7 +11,7 @@ import pytest
 from feed_server import FeedServer, Records, until
 
 from tradeflow.feeds.bitmex import BitmexFeed
-from tradeflow.feeds.endpoints import _loaded
+from tradeflow.feeds.instruments import _loaded
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.rotation import Rotation
 from tradeflow.settings import Settings

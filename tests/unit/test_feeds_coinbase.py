@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from feed_server import FeedServer, Records, until
 
-from tradeflow.feeds.endpoints import _loaded
+from tradeflow.feeds.instruments import _loaded
 from tradeflow.feeds.registry import make_source
 from tradeflow.settings import Settings
 

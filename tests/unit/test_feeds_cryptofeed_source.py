@@ -15,13 +15,13 @@ from feed_server import FeedServer, Records, Sent, until
 
 from tradeflow.feeds import cryptofeed_source as module
 from tradeflow.feeds.binance import TESTNET_WS
-from tradeflow.feeds.cryptofeed_source import exact
+from tradeflow.feeds.digits import exact
 from tradeflow.feeds.endpoints import adapt, is_loopback
 from tradeflow.feeds.kraken import checksum
 from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.supervisor import Supervisor, describe
-from tradeflow.messages import RawBook, RawDown
+from tradeflow.messages import RawBook, RawDown, RawHeartbeat
 from tradeflow.settings import Settings
 
 PAIRS = [{"symbol": "BTC/USDT", "price_precision": 1, "qty_precision": 8}]
@@ -51,12 +51,12 @@ def source(exchange: FeedServer) -> Any:
 class Trial:
     """A supervised Kraken feed."""
 
-    def __init__(self, exchange: FeedServer) -> None:
+    def __init__(self, exchange: FeedServer, **options: float) -> None:
         self.sent = Sent()
         self.claims = 0
         self.source = source(exchange)
         publisher = Publisher("kraken", {"BTC-USDT": 0}, self.sent.send)
-        self.supervisor = Supervisor(self.source, publisher, self.claim)
+        self.supervisor = Supervisor(self.source, publisher, self.claim, **options)
 
     async def claim(self) -> int:
         self.claims += 1
@@ -155,15 +155,35 @@ async def test_a_peer_that_answers_but_sends_nothing_has_lost_the_subscription(e
     assert records.of("book")
 
 
-async def test_answers_to_pings_are_signs_of_life(exchange, monkeypatch):
+async def test_answers_to_pings_are_no_signs_of_life(exchange, monkeypatch):
     monkeypatch.setattr(module, "PING_INTERVAL", 0.05)
-    records = Records()
-    task = asyncio.create_task(source(exchange).run(records))
-    await until(lambda: records.of("book"))
-    at = records.last_alive
-    await until(lambda: records.last_alive > at)
-    task.cancel()
-    await asyncio.wait([task])
+    async with Trial(exchange, heartbeat_interval=0.1) as trial:
+        trial.source.quiet_seconds = 1.0
+        await until(trial.reasons)
+    assert trial.reasons()[0].endswith("though the connection answers")
+    (snapshot, *_), beats = trial.sent.of(RawBook), [b for b in trial.sent.of(RawHeartbeat) if b.epoch == 1]
+    assert beats and {beat.receipt_time for beat in beats} == {snapshot.receipt_time}, (
+        "that of the last frame"
+    )
+
+
+async def test_the_exchanges_own_heartbeats_are_signs_of_life(exchange):
+    async with Trial(exchange, heartbeat_interval=0.05) as trial:
+        await trial.until_live(1)
+        (snapshot,) = trial.sent.of(RawBook)
+        await exchange.send({"channel": "heartbeat"})
+        await until(
+            lambda: [b for b in trial.sent.of(RawHeartbeat) if b.receipt_time > snapshot.receipt_time]
+        )
+
+
+@pytest.mark.parametrize(
+    ("exchange_name", "silence", "quiet"),
+    [("kraken", 3, 5), ("binance", 3, 15), ("okx", 3, 15), ("binance", 60, 60)],
+)
+def test_a_connection_is_given_up_no_earlier_than_its_books_are_stale(exchange_name, silence, quiet):
+    settings = Settings(silence_timeout=silence)
+    assert make_source(exchange_name, ["BTC-USDT"], settings).quiet_seconds == quiet
 
 
 async def test_a_connection_leaves_nothing_behind(exchange):
@@ -171,7 +191,7 @@ async def test_a_connection_leaves_nothing_behind(exchange):
     made: list[Any] = []
     live = source(exchange)
     make_feed = live._make_feed
-    live._make_feed = lambda sink: made.append(weakref.ref(feed := make_feed(sink))) or feed
+    live._make_feed = lambda *given: made.append(weakref.ref(feed := make_feed(*given))) or feed
     for _ in range(3):
         records = Records()
         task = asyncio.create_task(live.run(records))

@@ -11,6 +11,7 @@ from feed_server import FeedServer, Records, until
 
 from tradeflow.feeds.kraken import checksum
 from tradeflow.feeds.registry import make_source
+from tradeflow.messages import Listing
 from tradeflow.settings import Settings
 
 PAIRS = [
@@ -71,6 +72,20 @@ def test_checksum_is_the_documented_one():
     asks = [(f"0.0{5005 + 5 * n}", "0.00000500") for n in range(10)]
     bids = [(f"0.0{n}", "0.00000500") for n in range(5000, 4940, -5) if n != 4985][:10]
     assert checksum([(f"0.0{p[3:]}", q) for p, q in bids], asks) == 974947235
+
+
+async def test_instruments_are_told_when_they_change(exchange, feed):
+    records, _ = feed
+    (first,) = records.of("instrument", "BTC-USDT")
+    assert first["listing"] == Listing(kind="spot", base="BTC", quote="USDT")
+    changed = '{"channel":"instrument","type":"update","data":{"pairs":[%s]}}'
+    pair = '{"symbol":"BTC/USDT","price_precision":2,"qty_precision":8,"price_increment":0.050,"qty_increment":1e-8}'
+    for _ in range(2):
+        await exchange.send(changed % pair)
+    await exchange.send(changed % pair.replace("0.050", "0.10"))
+    await until(lambda: len(records.of("instrument")) == 3)
+    assert [told["listing"].tick for told in records.of("instrument")] == [None, "0.050", "0.10"]
+    assert records.of("instrument")[1]["listing"].lot == "0.00000001"
 
 
 async def test_instruments_then_books_and_trades_are_subscribed(exchange, feed):
@@ -135,6 +150,27 @@ async def test_after_a_wrong_checksum_that_book_alone_is_subscribed_anew(exchang
     assert records.books["BTC-USDT"][0] == dict(bids)
     assert len(records.of("gap")) == 1 and not records.strays
     assert not task.done(), "the connection stands"
+
+
+async def test_of_several_updates_one_is_verified_and_it_alone_carries_its_checksum(exchange):
+    records = Records()
+    settings = Settings(kraken_ws_url=exchange.ws, kraken_depth=10, kraken_checksum_every=3)
+    task = asyncio.create_task(make_source("kraken", ["BTC-USDT"], settings).run(records))
+    await until(lambda: records.of("book"))
+    for size in range(1, 8):
+        bids = [("45283.5", "0.10000000"), ("45283.4", f"{size}.00000000")]
+        right = checksum(bids, ASKS)
+        await exchange.send(book("update", [("45283.4", str(size))], [], right if size % 3 == 0 else 12345))
+    await until(lambda: len(records.of("book")) == 8)
+    carried = [fields["checksum"] is not None for fields in records.of("book")]
+    assert carried == [True, False, False, True, False, False, True, False], "a snapshot's always"
+    assert not records.of("gap")
+    await exchange.send(book("update", [("45283.4", "8")], [], 12345))
+    await exchange.send(book("update", [("45283.4", "9")], [], 12345))
+    (gap,) = await until(lambda: records.of("gap"))
+    assert gap["reason"].endswith("where kraken says 12345") and len(records.of("book")) == 9
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_snapshot_with_a_wrong_checksum_is_not_published_but_asked_for_again(exchange, feed):

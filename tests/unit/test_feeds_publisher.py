@@ -7,7 +7,7 @@ from feed_server import Sent
 
 from tables.order_books import OrderBook
 from tradeflow.feeds.publisher import Gap, Publisher
-from tradeflow.messages import RawBook, RawDown, RawHeartbeat, RawTrade
+from tradeflow.messages import Listing, RawBook, RawDown, RawHeartbeat, RawInstrument, RawTrade
 
 SECOND = 1_000_000_000
 PARTITIONS = {"BTC-USDT": 0, "ETH-USDT": 3}
@@ -89,6 +89,32 @@ def test_records_are_numbered_per_topic_and_symbol(publisher, kafka):
         exchange_time=1633998511.123,
         exchange_sequence=5,
     )
+
+
+SPOT = Listing(kind="spot", base="BTC", quote="USDT", tick="0.010", lot="1")
+
+
+def test_instruments_are_numbered_apart_in_each_epoch(publisher, kafka):
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
+    book(publisher, snapshot=True)
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=6)
+    publisher.down("cut")
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=7)
+    publisher.begin(42)
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=8)
+    told = kafka.of(RawInstrument)
+    assert [(one.epoch, one.sequence, one.receipt_time) for one in told] == [
+        (41, 0, 5),
+        (41, 1, 6),
+        (42, 0, 8),
+    ]
+    assert told[0].listing == SPOT and kafka.of(RawBook)[0].sequence == 0
+    assert {topic for topic, *_ in kafka.records} == {"binance-orderbook"}
+
+
+def test_an_instrument_without_a_canonical_form_is_not_sent(publisher, kafka):
+    publisher.instrument("BTC-USDT", Listing(kind="spot", base="B", quote="C", tick="-1"), receipt_time=5)
+    assert not kafka.records and not publisher.failed.is_set()
 
 
 def test_a_new_epoch_starts_at_zero_and_must_be_higher(publisher, kafka):
@@ -216,6 +242,8 @@ def read(kafka, symbol="BTC-USDT") -> OrderBook:
             continue
         if isinstance(record, RawHeartbeat):
             order_book.heartbeat(record, record.receipt_time)
+        elif isinstance(record, RawInstrument):
+            pass
         elif record.snapshot:
             order_book.snapshot(record, record.receipt_time)
         else:
@@ -236,7 +264,8 @@ def test_a_gap_breaks_that_book_for_every_reader_until_its_next_snapshot(publish
     publisher.gap("BTC-USDT", "checksum 1 where kraken says 2")
     assert publisher.noted.is_set() and not publisher.failed.is_set()
     broken = read(kafka)
-    assert (broken.state, broken.reason) == ("broken", "gap: have 1, got 2 of epoch 41")
+    assert broken.state == "broken"
+    assert broken.reason == "gap: have 1, got 2 of epoch 41: checksum 1 where kraken says 2"
     for _ in range(2):
         book(publisher)  # of the old subscription, late
         publisher.gap("BTC-USDT", "still")
@@ -257,7 +286,7 @@ def test_the_mark_is_repeated_for_readers_that_missed_it(publisher, kafka, clock
     clock.now += SECOND
     publisher.alive(clock.now)
     publisher.heartbeat(SECOND)
-    assert read(kafka).reason == "gap: have 0, got 1 of epoch 41"
+    assert read(kafka).reason == "gap: have 0, got 1 of epoch 41: checksum"
 
 
 def test_a_gap_before_the_first_snapshot_needs_no_mark(publisher, kafka):
@@ -282,3 +311,57 @@ def test_a_request_that_a_snapshot_has_overtaken_is_void(publisher, clock):
         assert not publisher.wants("BTC-USDT", 0, asked), "that reader has yet to see the snapshot"
     assert publisher.wants("BTC-USDT", 2, healed - SECOND), "it has seen it, and lost something since"
     assert publisher.wants("BTC-USDT", 0, healed + 5 * SECOND), "the snapshot itself was lost on the way"
+
+
+def test_a_price_off_the_tick_is_a_gap_that_says_price_and_tick(publisher, kafka):
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
+    whole(publisher)
+    book(publisher, bids=[("1.01", "1"), ("0.50", "2")])
+    assert read(kafka).live
+    book(publisher, bids=[("1.02", "1"), ("1.015", "1")])
+    broken = read(kafka)
+    assert broken.state == "broken"
+    assert broken.reason == "gap: have 1, got 2 of epoch 41: price 1.015 is not a multiple of the tick 0.01"
+    assert "1.02" not in broken.book.bids.sizes, "nothing of that record"
+    assert publisher.off_tick == 1 and publisher.gaps["BTC-USDT"].doubts_instrument
+    publisher.instrument("BTC-USDT", Listing(kind="spot", base="B", quote="Q", tick="0.005"), receipt_time=6)
+    publisher.book(
+        "BTC-USDT",
+        snapshot=True,
+        bids=[("1.015", "1")],
+        asks=[("2", "1")],
+        exchange_time=None,
+        receipt_time=1,
+    )
+    assert read(kafka).live, "it goes on with the new tick"
+
+
+def test_a_snapshot_off_the_tick_is_not_published(publisher, kafka):
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
+    publisher.book(
+        "BTC-USDT",
+        snapshot=True,
+        bids=[("1.015", "1")],
+        asks=[("2", "1")],
+        exchange_time=None,
+        receipt_time=1,
+    )
+    assert not kafka.of(RawBook) and "price 1.015" in publisher.gaps["BTC-USDT"].reason
+
+
+def test_ticks_are_not_checked_where_nobody_has_told_one_or_wants_it(kafka, clock):
+    publisher = Publisher("binance", PARTITIONS, kafka.send, check_ticks=False, clock=clock)
+    publisher.begin(41)
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
+    publisher.instrument("ETH-USDT", Listing(kind="spot", base="B", quote="Q"), receipt_time=5)
+    for symbol in PARTITIONS:
+        book(publisher, symbol, snapshot=True, bids=[("1.015", "1")])
+        assert kafka.of(RawBook, symbol)
+
+
+def test_a_tick_ends_with_its_epoch(publisher, kafka):
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
+    publisher.down("cut")
+    publisher.begin(42)
+    book(publisher, snapshot=True, bids=[("1.015", "1")])
+    assert kafka.of(RawBook)

@@ -24,12 +24,17 @@ class Able(Source):
     def __init__(self) -> None:
         self.symbols = list(SYMBOLS)
         self.asked: list[str] = []
+        self.doubts: list[int] = []
+        """How many had been asked for when it was told to doubt."""
 
     async def run(self, sink: Sink) -> None: ...
 
     def resync(self, symbol: str) -> bool:
         self.asked.append(symbol)
         return self.able
+
+    def doubt_instruments(self) -> None:
+        self.doubts.append(len(self.asked))
 
 
 class Trial:
@@ -89,6 +94,25 @@ def test_a_gap_is_one_resync_at_once(trial):
     assert trial.source.asked == ["ETH-USDT"] and trial.resyncs.count == 1
     trial.snapshot("ETH-USDT")
     assert trial.after(60) == "" and trial.source.asked == ["ETH-USDT"]
+
+
+def test_a_doubted_instrument_is_the_sources_matter_before_its_book_is(trial):
+    trial.publisher.gap("ETH-USDT", "price 1.5 is not a multiple of the tick 1", doubts_instrument=True)
+    trial.publisher.gap("BTC-USDT", "checksum")
+    assert trial.after(0) == "" and trial.after(1) == ""
+    assert (trial.source.doubts, len(trial.source.asked)) == ([0], 2), (
+        "once, and before anything is asked for"
+    )
+    trial.publisher.gap("ETH-USDT", "price 1.5 is not a multiple of the tick 1", doubts_instrument=True)
+    trial.after(1)
+    assert trial.source.doubts == [0, 2], "it isn't better"
+
+
+def test_a_doubted_instrument_is_the_sources_matter_before_a_restart(trial):
+    for symbol in SYMBOLS:
+        trial.publisher.gap(symbol, "price 1.5 is not a multiple of the tick 1", doubts_instrument=True)
+    assert "4 of 4 books have gaps" in trial.after(0)
+    assert trial.source.doubts and not trial.source.asked
 
 
 def test_a_book_with_gap_after_gap_is_asked_for_less_and_less_until_it_was_good_for_a_while(trial):

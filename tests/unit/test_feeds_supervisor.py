@@ -161,7 +161,6 @@ async def test_a_connection_without_any_sign_of_life_is_restarted():
     async with Trial(script, alive_timeout=0.5, heartbeat_interval=0.1) as trial:
         await until(lambda: trial.claims == 2)
         assert trial.reasons()[0].startswith("no sign of life for 0.5 s")
-        assert trial.reasons()[0].endswith("the connection is half-open")
         before = [r for r in trial.kafka.of(RawHeartbeat) if r.epoch == 10]
         assert len(before) <= 2, "a silent connection claims life for two intervals at most"
 

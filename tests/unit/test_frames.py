@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptofeed.symbols import Symbols
 from feed_server import FeedServer, Records, Sent, until
 
 from tests.fuzz.fuzzer import Fuzzer, Violation
 from tests.fuzz.mutations import MUTATIONS
 from tests.fuzz.runs import SYMBOLS, exchanges
-from tradeflow.feeds.cryptofeed_source import CryptofeedSource, exact
+from tradeflow.feeds.cryptofeed_source import CryptofeedSource
+from tradeflow.feeds.digits import exact
+from tradeflow.feeds.instruments import Instruments
 from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.source import FeedError
@@ -74,10 +77,9 @@ async def test_a_frame_nested_too_deeply_does_not_end_the_process():
         settings = Settings(bitmex_rest_url=server.http, bitmex_ws_url=server.ws)
         source = make_source("bitmex", ["BTC-USD-PERP"], settings)
         assert isinstance(source, CryptofeedSource)
-        source._load_instruments = lambda: until(lambda: True)  # type: ignore[method-assign]
-        from cryptofeed.symbols import Symbols
-
-        Symbols.set(source.feed_class.id, {"BTC-USD-PERP": "XBTUSD"}, {})
+        known = Instruments({"BTC-USD-PERP": "XBTUSD"}, {}, {}, 0, 0.0)
+        Symbols.set(source.feed_class.id, known.symbols, known.info)
+        source._load_instruments = lambda: until(lambda: known)  # type: ignore[method-assign]
         with pytest.raises(ExceptionGroup) as caught:
             await asyncio.wait_for(source.run(Records()), 5)
         assert "unusable frame (RecursionError(" in repr(caught.value.exceptions)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 from market_log import BOOKS, SECOND, Log, T, delta, new_log, place, snapshot
 
 from tradeflow.market import Market
 from tradeflow.messages import Clock, Heartbeat, TopOfBook
+from tradeflow.strategies.views import BookView
 
 
 @pytest.fixture
@@ -31,6 +33,7 @@ def test_the_top_after_a_snapshot(log):
             exchange_sequence=900,
             exchange_time=T - 5,
             event_time=T,
+            last_verified=T,
             bid=("100", "1"),
             ask=("101", "2"),
             mid="100.5",
@@ -38,6 +41,15 @@ def test_the_top_after_a_snapshot(log):
             spread_pct="0.995025",
         )
     ]
+
+
+def test_what_is_published_says_when_the_exchange_confirmed_it(log):
+    log(snapshot())
+    checked = delta(1, SECOND, bids=[("100", "2")])
+    said = log(msgspec.structs.replace(checked, checksum=7), delta(2, 2 * SECOND, bids=[("100", "3")]))
+    assert [top.last_verified for top in said["top-of-book"]] == [T + SECOND, T + SECOND]
+    assert [book.last_verified for book in said["normalized-books"]] == [T + SECOND, T + SECOND]
+    assert BookView(log.market.books["binance", "BTC-USDT"]).last_verified == T + SECOND
 
 
 def test_the_top_is_published_when_it_changes(log):

@@ -13,9 +13,12 @@ from tradeflow.messages import (
     Delta,
     Down,
     Heartbeat,
+    Instrument,
+    Listing,
     RawBook,
     RawDown,
     RawHeartbeat,
+    RawInstrument,
     RawTrade,
     Snapshot,
     Trade,
@@ -91,6 +94,19 @@ def test_down_and_heartbeat():
     assert normalize(RawHeartbeat(**PLACE, symbol="ETHUSDT")) == Heartbeat(**PLACE, symbol="ETH-USDT")
 
 
+def test_an_instrument():
+    listing = Listing(kind="spot", base="BTC", quote="USDT", tick="0.01000000", lot="1E-8", min_notional=None)
+    event = normalize(RawInstrument(**PLACE, symbol="BTCUSDT", listing=listing))
+    canonical = Listing(kind="spot", base="BTC", quote="USDT", tick="0.01", lot="0.00000001")
+    assert event == Instrument(**PLACE, symbol="BTC-USDT", listing=canonical)
+
+
+def instrument(**terms):
+    return RawInstrument(
+        **PLACE, symbol="BTC-USDT", listing=Listing(kind="spot", base="BTC", quote="USDT", **terms)
+    )
+
+
 def test_canonical_records_are_passed_on_as_they_are():
     raw = book(bids=[("100.1", "0"), ("0.00000001", "123456789012345678901234567890.5")])
     assert normalize(raw).bids is raw.bids
@@ -115,6 +131,8 @@ def test_canonical_records_are_passed_on_as_they_are():
         (trade(side="b"), "side 'b' is neither buy nor sell"),
         (trade(size="0.00"), "a trade's size is above zero"),
         (trade(price="0"), "a price is above zero"),
+        (instrument(tick="0.00"), r"tick '0\.00' is not above zero"),
+        (instrument(lot="-1"), "'-1' is negative"),
     ],
 )
 def test_refused_by_name(raw, reason):

@@ -295,6 +295,32 @@ def test_by_default_any_jump_is_believed():
     assert book.live
 
 
+def test_what_the_exchange_has_confirmed_and_when():
+    assert OrderBook(**PLACE).last_verified is None
+    book = live_book()
+    assert book.last_verified == 1_000
+    book.delta(delta(1, bids=[("99", "1")], time=2_000), 2_500)
+    book.heartbeat(heartbeat(1, time=2_600), 2_600)
+    assert book.last_verified == 1_000, "no checksum"
+    book.delta(delta(2, bids=[("98", "1")], time=3_000, checksum=7), 3_500)
+    assert book.last_verified == 3_500, "event time"
+    book.delta(delta(4, checksum=8), 4_000)
+    book.delta(delta(5, checksum=9), 4_500)
+    book.down(down(5, time=5_000), "eof", 5_000)
+    assert book.last_verified == 3_500, "nothing of that is in the book"
+    book.snapshot(snapshot(0, epoch=2, time=6_000), 6_100)
+    assert book.last_verified == 6_100
+
+
+def test_rows_of_older_versions_are_loaded():
+    book = live_book()
+    row = msgspec.json.decode(book.encode())
+    assert row.pop("last_verified") == 1_000
+    again = OrderBook.decode(msgspec.json.encode(row))
+    assert again.live and again.last_verified is None
+    assert again.delta(delta(1, bids=[("99", "1")]), 2_000) is Effect.APPLIED
+
+
 def test_encode_decode_is_the_same_book():
     book = live_book(bids=[("100", "1"), ("99.123456789012345678", "0.5")], exchange_sequence=7, depth=10)
     book.offset, book.published, book.pending, book.asked = 77, 5, True, 6

@@ -9,7 +9,7 @@ from itertools import pairwise
 import aiohttp
 import pytest
 
-from tradeflow.simulator.faults import Mishaps
+from tradeflow.simulator.faults import Mishaps, crossed
 from tradeflow.simulator.market import Market
 from tradeflow.simulator.server import Simulator
 
@@ -89,3 +89,15 @@ def test_a_checksum_and_a_cut_frame_are_wrong() -> None:
     (cut,) = Mishaps().meet(frame, "cut")
     with pytest.raises(json.JSONDecodeError):
         json.loads(cut)
+
+
+def test_a_crossed_update_says_what_is_not_in_the_book() -> None:
+    market = Market(seed=3, depth=20)
+    for step in range(500):
+        for update in market.step(step):
+            wrong = crossed(update)
+            assert wrong._replace(bids=update.bids) == update
+            (bid,) = wrong.bids[len(update.bids) :]
+            asks, bids = update.book.asks, update.book.bids
+            assert bid.price >= asks.best > bids.best, "the book itself is as it was"
+            assert bid.price not in bids.lots and bid.before == 0 < bid.after

@@ -95,6 +95,32 @@ def test_bitmex_versions_have_one_action_each():
     assert set(kinds) == {(True, True), (True, False), (False, True)}
 
 
+def test_a_finer_tick_changes_no_price_and_no_version_that_was():
+    market = Market(listed(["kraken"], ["BTC-USD"]), seed=2, start=START)
+    (book,) = market.books.values()
+
+    def written(sequence):
+        version = book.history.at(sequence=sequence)
+        return [
+            [(book.instrument.price_text(p), n) for p, n in side] for side in (version.bids, version.asks)
+        ]
+
+    versions = []
+    for step in range(2000):
+        if step == 1000:
+            before = [written(sequence) for sequence in versions]
+            book.refine()
+            assert book.instrument.tick_text == "0.01"
+            assert [written(sequence) for sequence in versions] == before
+        versions += [update.sequence for update in market.step(START + step * 2_000_000)]
+    assert [written(sequence) for sequence in versions[: len(before)]] == before
+    finer = [price for price, _ in book.bids.top() if price % 10]
+    assert finer and written(book.sequence)[0][0][0] == book.instrument.price_text(book.bids.best)
+    with pytest.raises(ValueError, match="BTC/USD has 5 decimals already"):
+        for _ in range(9):
+            book.refine()
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_thirty_seconds_hold_an_arbitrage_beyond_both_fees(seed):
     market = Market(seed=seed, start=START)

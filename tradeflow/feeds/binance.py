@@ -18,7 +18,9 @@ from cryptofeed.exchanges import Binance
 from cryptofeed.types import OrderBook
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
+from tradeflow.feeds.digits import said
 from tradeflow.feeds.source import FeedError, GapError, Sink, describe
+from tradeflow.messages import Listing
 from tradeflow.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -108,6 +110,24 @@ class BinanceFeed(Binance):  # type: ignore[misc]
     sink: Sink
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     receipt_time: int
+
+    @classmethod
+    def entries(cls, data: Any) -> list[Any]:
+        found: list[Any] = data["symbols"]
+        return found
+
+    @classmethod
+    def listing(cls, entry: Any) -> tuple[str, Listing]:
+        filters = {rule["filterType"]: rule for rule in entry["filters"]}
+        notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+        return entry["symbol"], Listing(
+            kind="spot",
+            base=entry["baseAsset"],
+            quote=entry["quoteAsset"],
+            tick=said(filters.get("PRICE_FILTER", {}).get("tickSize")),
+            lot=said(filters.get("LOT_SIZE", {}).get("stepSize")),
+            min_notional=said(notional.get("minNotional")),
+        )
 
     def _reset(self) -> None:
         super()._reset()

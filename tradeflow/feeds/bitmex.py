@@ -13,13 +13,22 @@ from cryptofeed.exchanges import Bitmex
 from cryptofeed.types import OrderBook, Trade
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, as_sent
+from tradeflow.feeds.digits import said
 from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.rotation import REFRESH_SECONDS
 from tradeflow.feeds.source import FeedError, Sink
+from tradeflow.messages import Listing
 from tradeflow.settings import Settings
 
 DATA = '{"table"'
 """How a frame of data begins: only the others are worth a second look."""
+
+
+SPOT = "IFXXXP"
+CURRENCIES = {"XBt": ("BTC", 10**8), "USDt": ("USDT", 10**6)}
+"""What BitMEX settles in: the currency, and how many of its units make one."""
+
+Kind = Literal["spot", "linear", "inverse", "quanto"]
 
 
 class Answer(msgspec.Struct):
@@ -41,6 +50,18 @@ class Row(msgspec.Struct):
 
 
 _answer = msgspec.json.Decoder(Answer)
+
+
+def _multiplier(kind: Kind, entry: dict[str, Any]) -> str | None:
+    """BitMEX counts in the settlement currency's units, negative ones where the contract is inverse."""
+    units: Any = {
+        "spot": None,
+        "linear": entry.get("quoteToSettleMultiplier"),
+        "inverse": entry.get("underlyingToSettleMultiplier"),
+        "quanto": CURRENCIES.get(entry.get("settlCurrency", ""), (None, None))[1],
+    }[kind]
+    multiplier = entry.get("multiplier")
+    return said(abs(Decimal(multiplier) / Decimal(units))) if multiplier and units else None
 
 
 def _malformed(rows: list[Row], action: Action) -> str:
@@ -67,6 +88,33 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
     refresh_seconds = REFRESH_SECONDS
     sink: Sink
     spawn: Any
+
+    @classmethod
+    def entries(cls, data: Any) -> list[Any]:
+        found: list[Any] = data
+        return found
+
+    @classmethod
+    def listing(cls, entry: Any) -> tuple[str, Listing]:
+        kind: Kind = (
+            "spot"
+            if entry["typ"] == SPOT
+            else "inverse"
+            if entry["isInverse"]
+            else "quanto"
+            if entry["isQuanto"]
+            else "linear"
+        )
+        settle = entry.get("settlCurrency")
+        return entry["symbol"], Listing(
+            kind=kind,
+            base=entry["rootSymbol"].replace("XBT", "BTC"),
+            quote=entry["quoteCurrency"].replace("XBT", "BTC"),
+            tick=said(entry.get("tickSize")),
+            lot=said(entry.get("lotSize")),
+            multiplier=_multiplier(kind, entry),
+            settle=CURRENCIES[settle][0] if settle in CURRENCIES else settle,
+        )
 
     async def subscribe(self, conn: Any) -> None:
         async def ask(method: str, name: str) -> None:

@@ -11,9 +11,10 @@ from cryptofeed.connection import RestEndpoint, Routes
 from cryptofeed.exchanges import Coinbase
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
+from tradeflow.feeds.digits import said
 from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.source import FeedError, GapError, Sink
-from tradeflow.messages import Level
+from tradeflow.messages import Level, Listing
 from tradeflow.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,22 @@ class CoinbaseFeed(Coinbase):  # type: ignore[misc]
     sink: Sink
     spawn: Any
     receipt_time: int
+
+    @classmethod
+    def entries(cls, data: Any) -> list[Any]:
+        found: list[Any] = data["products"]
+        return found
+
+    @classmethod
+    def listing(cls, entry: Any) -> tuple[str, Listing]:
+        return entry["product_id"], Listing(
+            kind="spot",
+            base=entry["base_currency_id"],
+            quote=entry["quote_currency_id"],
+            tick=said(entry.get("price_increment") or entry.get("quote_increment")),
+            lot=said(entry.get("base_increment")),
+            min_notional=said(entry.get("quote_min_size")),
+        )
 
     async def subscribe(self, conn: Any) -> None:
         self._sequence: int | None = None

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
@@ -21,17 +20,17 @@ from cryptofeed.defines import ASK, BID, L2_BOOK, TRADES
 from cryptofeed.feed import Feed
 from cryptofeed.types import OrderBook, Trade
 
-from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, load_instruments, well_formed
+from tradeflow.feeds.digits import exact
+from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, well_formed
+from tradeflow.feeds.instruments import Instruments, load_instruments
 from tradeflow.feeds.source import FeedError, Sink, Source
 from tradeflow.messages import Level
 
 logger = logging.getLogger(__name__)
 
 PING_INTERVAL = 1.0
-"""Seconds; the answers are the proof of life behind a quiet book's heartbeats."""
+"""Seconds; the answers show that the connection stands.  They say nothing of its data."""
 PONG_TIMEOUT = 5.0
-LONGEST = 64
-"""Digits before or after the point of a number that anybody means."""
 
 
 @runtime_checkable
@@ -51,7 +50,8 @@ class CryptofeedSource(Source):
     depth: int | None = None
     """Where the exchange cuts the book silently."""
     quiet_seconds: float = 15.0
-    """A connection without any frame for so long has lost its subscriptions, even if it answers pings."""
+    """A connection without any frame for so long has lost its subscriptions, even if it answers pings; books that
+    say live are stale earlier, after TRADEFLOW_SILENCE_TIMEOUT."""
 
     def __init__(
         self,
@@ -66,13 +66,13 @@ class CryptofeedSource(Source):
         self.exchange = exchange
         self.symbols = symbols
         self.feed_class = adapt(feed_class, rest, ws)
+        self._in_doubt = False
         self._last_frame = 0.0
         self._feed: Feed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, sink: Sink) -> None:
-        await self._load_instruments()
-        feed = self._make_feed(sink)
+        feed = self._make_feed(sink, await self._load_instruments())
         try:
             async with asyncio.TaskGroup() as group:
                 ends = [group.create_task(self._connection(feed, *parts)) for parts in feed.connect()]
@@ -90,8 +90,16 @@ class CryptofeedSource(Source):
         feed = self._feed
         if feed is None or not isinstance(feed, SymbolResync):
             return False
-        feed.spawn(feed.resync(symbol))
+        feed.spawn(self._take_anew(feed, symbol) if self._in_doubt else feed.resync(symbol))
         return True
+
+    def doubt_instruments(self) -> None:
+        self._in_doubt = True
+
+    async def _take_anew(self, feed: Feed, symbol: str) -> None:
+        """A book whose instrument may have changed."""
+        self._tell(feed.sink, [symbol], await self._load_instruments())
+        await feed.resync(symbol)
 
     def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         """Run beside the connection, which ends if `work` raises, and ends it."""
@@ -99,15 +107,17 @@ class CryptofeedSource(Source):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _load_instruments(self) -> None:
-        await load_instruments(self.feed_class)
+    async def _load_instruments(self) -> Instruments:
+        in_doubt, self._in_doubt = self._in_doubt, False
+        return await load_instruments(self.feed_class, in_doubt=in_doubt)
 
-    def _make_feed(self, sink: Sink) -> Feed:
-        known = self.feed_class.symbol_mapping()
+    def _make_feed(self, sink: Sink, instruments: Instruments) -> Feed:
+        known = instruments.symbols
         for symbol in self.symbols:
             if symbol not in known:
                 sink.unavailable(symbol, f"{self.exchange} doesn't list {symbol}")
         symbols = [symbol for symbol in self.symbols if symbol in known]
+        self._tell(sink, symbols, instruments)
         if not symbols:
             raise FeedError(
                 f"{self.exchange} lists none of {', '.join(self.symbols)}: correct the partition map"
@@ -134,6 +144,12 @@ class CryptofeedSource(Source):
         )
         return feed
 
+    def _tell(self, sink: Sink, symbols: list[str], instruments: Instruments) -> None:
+        """What the exchange says of these, where its class can read it."""
+        for symbol in symbols:
+            if listing := instruments.listings.get(instruments.symbols.get(symbol, "")):
+                sink.instrument(symbol, listing, receipt_time=instruments.time)
+
     async def _close(self, feed: Feed) -> None:
         await feed.http_conn.close()
         # cryptofeed registers every connection there, which would keep each one's books for ever.
@@ -145,7 +161,7 @@ class CryptofeedSource(Source):
         try:
             async with conn.connect() as connection, asyncio.TaskGroup() as group:
                 self._last_frame = time.monotonic()
-                watch = group.create_task(self._watch(connection.conn, feed.sink))
+                watch = group.create_task(self._watch(connection.conn))
                 await authenticate(connection)
                 await subscribe(connection)
                 async for message in connection.read():
@@ -169,7 +185,7 @@ class CryptofeedSource(Source):
             logger.exception("%s: a frame that the parser can't use: %.500r", self.exchange, message)
             raise FeedError(f"unusable frame ({error!r:.200}): {message!r:.200}") from error
 
-    async def _watch(self, websocket: Any, sink: Sink) -> None:
+    async def _watch(self, websocket: Any) -> None:
         """Raises FeedError when the other end no longer answers, or has stopped to send data."""
         while True:
             await asyncio.sleep(PING_INTERVAL)
@@ -179,7 +195,6 @@ class CryptofeedSource(Source):
                     await pong
             except TimeoutError:
                 raise FeedError(f"no answer to a ping for {PONG_TIMEOUT:.0f} s") from None
-            sink.alive(time.time_ns())
             silence = time.monotonic() - self._last_frame
             if silence > self.quiet_seconds:
                 raise FeedError(f"no data for {silence:.0f} s, though the connection answers")
@@ -194,7 +209,6 @@ class CryptofeedSource(Source):
             exchange_time=self._book_time(book),
             receipt_time=feed.receipt_time,
             exchange_sequence=book.sequence_number,
-            checksum=book.checksum,
             depth=self.depth,
         )
 
@@ -215,21 +229,6 @@ class CryptofeedSource(Source):
 
     def _trade_time(self, trade: Trade) -> float | str | None:
         return as_sent(trade.timestamp)
-
-
-def exact(number: Decimal | int | str) -> str:
-    """The number's own digits, without an exponent.
-
-    Raises TypeError for a float, whose digits are lost, ValueError for a number of more than 64 digits."""
-    if isinstance(number, str):
-        number = Decimal(number)
-    if isinstance(number, Decimal):
-        if abs(number.adjusted()) > LONGEST:  # written out, 1E+999999999 is a gigabyte
-            raise ValueError(f"{number} has more than {LONGEST} digits before or after the point")
-        return format(number, "f")
-    if isinstance(number, int):
-        return str(number)
-    raise TypeError(f"{number!r} is a {type(number).__name__}: prices and sizes must not pass through floats")
 
 
 def levels(pairs: list[tuple[Any, Any]]) -> list[Level]:

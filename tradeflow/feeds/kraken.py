@@ -16,11 +16,13 @@ from cryptofeed.feed import Feed
 from cryptofeed.symbols import Symbols
 
 from tables.book import Book
-from tradeflow.feeds.cryptofeed_source import LONGEST, CryptofeedSource, exact
+from tradeflow.feeds.cryptofeed_source import CryptofeedSource
+from tradeflow.feeds.digits import LONGEST, exact, said
+from tradeflow.feeds.instruments import Instruments
 from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.rotation import REFRESH_SECONDS
 from tradeflow.feeds.source import FeedError, Sink
-from tradeflow.messages import Level
+from tradeflow.messages import Level, Listing
 from tradeflow.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -58,9 +60,24 @@ class Pair(msgspec.Struct):
     symbol: str
     price_precision: Decimals
     qty_precision: Decimals
+    price_increment: Decimal | None = None
+    qty_increment: Decimal | None = None
+    cost_min: Decimal | None = None
+
+    @property
+    def listing(self) -> Listing:
+        base, _, quote = self.symbol.partition("/")
+        return Listing(
+            kind="spot",
+            base=base,
+            quote=quote,
+            tick=said(self.price_increment),
+            lot=said(self.qty_increment),
+            min_notional=said(self.cost_min),
+        )
 
 
-class Instruments(msgspec.Struct):
+class Pairs(msgspec.Struct):
     pairs: list[Pair]
 
 
@@ -91,7 +108,7 @@ class Match(msgspec.Struct):
 
 _frame = msgspec.json.Decoder(Frame)
 _ended = msgspec.json.Decoder(Ended)
-_instruments = msgspec.json.Decoder(Instruments)
+_pairs = msgspec.json.Decoder(Pairs)
 _books = msgspec.json.Decoder(list[BookData])
 _trades = msgspec.json.Decoder(list[Match])
 
@@ -119,6 +136,8 @@ class KrakenFeed(Feed):  # type: ignore[misc]
     websocket_channels = {L2_BOOK: "book", TRADES: "trade"}  # noqa: RUF012
     refresh_seconds = REFRESH_SECONDS
     depth: int
+    checksum_every: int
+    """Updates of a book, of which one is verified."""
     sink: Sink
     spawn: Any
     receipt_time: int
@@ -127,6 +146,8 @@ class KrakenFeed(Feed):  # type: ignore[misc]
         """Instruments first: their decimals are part of the checksum; the rest follows them."""
         self._books: dict[str, Book] = {}
         self._pairs: dict[str, Pair] = {}
+        self._unverified: dict[str, int] = {}
+        """Updates of a book since the last checksum that was looked at."""
 
         async def ask(method: str, name: str) -> None:
             await self._ask(conn, method, "book", [name])
@@ -145,7 +166,7 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             for match in _trades.decode(frame.data):
                 self._on_trade(match)
         elif frame.channel == "instrument":
-            await self._on_instruments(_instruments.decode(frame.data).pairs, conn)
+            await self._on_instruments(_pairs.decode(frame.data).pairs, conn)
         elif frame.method and not frame.success:
             raise FeedError(f"kraken refused to {frame.method} {frame.symbol}: {frame.error}")
         elif frame.method == "unsubscribe" and (ended := _ended.decode(frame.result)).channel == "book":
@@ -159,7 +180,11 @@ class KrakenFeed(Feed):  # type: ignore[misc]
     async def _on_instruments(self, pairs: list[Pair], conn: Any) -> None:
         wanted = {name for names in self.subscription.values() for name in names}
         is_first = not self._pairs
-        self._pairs.update({pair.symbol: pair for pair in pairs if pair.symbol in wanted})
+        for pair in pairs:
+            if pair.symbol in wanted and self._pairs.get(pair.symbol) != pair:
+                self._pairs[pair.symbol] = pair
+                symbol = self.exchange_symbol_to_std_symbol(pair.symbol)
+                self.sink.instrument(symbol, pair.listing, receipt_time=self.receipt_time)
         if not is_first:
             return
         for name in sorted(wanted - self._pairs.keys()):
@@ -190,9 +215,13 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             book = self._books[data.symbol]
             book.update(bids, asks)
             book.cut(self.depth)
-        if (ours := checksum(*book.top(CHECKSUM_LEVELS))) != data.checksum:
-            self._gap(data.symbol, f"checksum {ours} where kraken says {data.checksum}")
-            return
+        self._unverified[data.symbol] = unverified = self._unverified.get(data.symbol, 0) + 1
+        verifies = is_snapshot or unverified >= self.checksum_every
+        if verifies:
+            self._unverified[data.symbol] = 0
+            if (ours := checksum(*book.top(CHECKSUM_LEVELS))) != data.checksum:
+                self._gap(data.symbol, f"checksum {ours} where kraken says {data.checksum}")
+                return
         self.sink.book(
             self.exchange_symbol_to_std_symbol(data.symbol),
             snapshot=is_snapshot,
@@ -200,7 +229,7 @@ class KrakenFeed(Feed):  # type: ignore[misc]
             asks=asks,
             exchange_time=data.timestamp,
             receipt_time=self.receipt_time,
-            checksum=data.checksum,
+            checksum=data.checksum if verifies else None,
             depth=self.depth,
         )
 
@@ -243,15 +272,23 @@ class KrakenSource(CryptofeedSource):
     quiet_seconds = 5.0
     """Kraken sends a heartbeat every second in which it sends nothing else."""
 
-    def __init__(self, symbols: list[str], *, depth: int, ws: str | None) -> None:
+    def __init__(self, symbols: list[str], *, depth: int, checksum_every: int, ws: str | None) -> None:
         super().__init__("kraken", symbols, KrakenFeed, ws=ws)
         self.depth = depth
         self.feed_class.depth = depth
+        self.feed_class.checksum_every = checksum_every
 
-    async def _load_instruments(self) -> None:
-        """Names follow from ours; whether Kraken lists them, its instrument channel tells."""
-        Symbols.set(self.feed_class.id, {symbol: symbol.replace("-", "/") for symbol in self.symbols}, {})
+    async def _load_instruments(self) -> Instruments:
+        """Names follow from ours; whether Kraken lists them, and its terms, its instrument channel tells."""
+        symbols = {symbol: symbol.replace("-", "/") for symbol in self.symbols}
+        Symbols.set(self.feed_class.id, symbols, {})
+        return Instruments(symbols, {}, {}, 0, 0.0)
 
 
 def kraken(symbols: list[str], settings: Settings) -> KrakenSource:
-    return KrakenSource(symbols, depth=settings.kraken_depth, ws=settings.endpoint("kraken", "ws"))
+    return KrakenSource(
+        symbols,
+        depth=settings.kraken_depth,
+        checksum_every=settings.kraken_checksum_every,
+        ws=settings.endpoint("kraken", "ws"),
+    )

@@ -20,7 +20,7 @@ from mode import Service
 from tradeflow import topics
 from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
-from tradeflow.feeds.supervisor import Supervisor
+from tradeflow.feeds.supervisor import ALIVE_TIMEOUT, Supervisor
 from tradeflow.messages import FeedClaim, ResyncRequest
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import Feed, PartitionMaps
@@ -100,9 +100,10 @@ class Feeds(Service):
         partitions = {symbol: partition_map[symbol] for symbol in feed.symbols}
         supervisor = Supervisor(
             make_source(feed.exchange, list(feed.symbols), self._settings),
-            Publisher(feed.exchange, partitions, self._send),
+            Publisher(feed.exchange, partitions, self._send, check_ticks=self._settings.check_ticks),
             lambda: self._claim(feed),
             heartbeat_interval=self._settings.heartbeat_interval,
+            alive_timeout=ALIVE_TIMEOUT + self._settings.silence_timeout,
         )
         return supervisor, asyncio.create_task(supervisor.run(), name=f"feed-{feed.index}")
 

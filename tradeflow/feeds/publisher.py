@@ -10,8 +10,19 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tradeflow.messages import Level, RawBook, RawDown, RawHeartbeat, RawTrade
-from tradeflow.normalize import NormalizeError, check_book
+from tradeflow.messages import (
+    Instrument,
+    Level,
+    Listing,
+    Raw,
+    RawBook,
+    RawDown,
+    RawHeartbeat,
+    RawInstrument,
+    RawTrade,
+)
+from tradeflow.normalize import NormalizeError, check_book, normalize
+from tradeflow.ticks import Tick
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +39,14 @@ class _Symbol:
     __slots__ = (
         "book_sequence",
         "gapped",
+        "instrument_sequence",
         "key",
         "last_sent",
         "partition",
         "snapshot_sequence",
         "snapshot_time",
         "synced",
+        "tick",
         "trade_sequence",
         "unavailable",
     )
@@ -46,10 +59,12 @@ class _Symbol:
     def reset(self) -> None:
         self.book_sequence = -1
         self.trade_sequence = -1
+        self.instrument_sequence = -1
         self.snapshot_sequence = -1
         self.snapshot_time = 0
         self.synced = False
         self.gapped = False
+        self.tick: Tick | None = None
         self.unavailable = ""
         self.last_sent = 0
 
@@ -60,6 +75,8 @@ class Gap:
 
     reason: str
     times: int = 1
+    doubts_instrument: bool = False
+    """What the exchange said of its instrument may have changed: for the source, which has yet to be told."""
 
 
 class Publisher:
@@ -78,10 +95,12 @@ class Publisher:
         partitions: Mapping[str, int],
         send: Send,
         *,
+        check_ticks: bool = True,
         clock: Callable[[], int] = time.time_ns,
         steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """partitions: this feed's canonical symbols -> partition in the exchange's raw topics.
+        """partitions: this feed's canonical symbols -> partition in the exchange's raw topics; check_ticks: a price
+        that isn't a multiple of its instrument's tick is a gap.
 
         Nanoseconds of both clocks: `clock` stamps records, and may be set; how long ago something was is measured
         with `steady`."""
@@ -97,6 +116,8 @@ class Publisher:
         """Something for the supervisor: a failure, or a gap."""
         self.gap_count = 0
         """Gaps marked, all epochs."""
+        self.off_tick = 0
+        """Book records with a price that isn't a multiple of the tick, all epochs; none was sent."""
         self.messages = 0
         """Book and trade records sent, all epochs."""
         self.errors = 0
@@ -110,6 +131,7 @@ class Publisher:
         self._open = False
         self._symbols = {symbol: _Symbol(symbol, partition) for symbol, partition in partitions.items()}
         self._send = send
+        self._check_ticks = check_ticks
         self._clock = clock
         self._steady = steady
         self._encode = msgspec.json.Encoder().encode
@@ -172,13 +194,22 @@ class Publisher:
             checksum=checksum,
             depth=depth,
         )
+        off = ""
         try:
             check_book(record)
+            if state.tick is not None:
+                off = state.tick.first_off(bids) or state.tick.first_off(asks)
         except NormalizeError as error:  # a dead letter: readers would see the hole with the next record only
             self.gap(symbol, f"unusable record: {error}")
             return
         except Exception as error:
             self._fail(symbol, error)
+            return
+        if off:
+            assert state.tick is not None
+            self.off_tick += 1
+            reason = f"price {off} is not a multiple of the tick {state.tick.text}"
+            self.gap(symbol, reason, doubts_instrument=True)
             return
         if self._publish(self.book_topic, state, record):
             state.book_sequence += 1
@@ -219,10 +250,33 @@ class Publisher:
             state.trade_sequence += 1
             self._count(receipt_time)
 
+    def instrument(self, symbol: str, listing: Listing, *, receipt_time: int) -> None:
+        state = self._accept(symbol)
+        if state is None:
+            return
+        record = RawInstrument(
+            exchange=self.exchange,
+            symbol=symbol,
+            epoch=self.epoch,
+            sequence=state.instrument_sequence + 1,
+            receipt_time=receipt_time,
+            listing=listing,
+        )
+        try:
+            canonical = normalize(record)
+        except NormalizeError as error:  # a dead letter; the book is none the worse for it
+            logger.warning("%s %s: unusable instrument: %s", self.exchange, symbol, error)
+            return
+        assert isinstance(canonical, Instrument)
+        if self._publish(self.book_topic, state, record):
+            state.instrument_sequence += 1
+            tick = canonical.listing.tick
+            state.tick = Tick(tick) if tick and self._check_ticks else None
+
     def alive(self, receipt_time: int) -> None:
         self.last_alive, self._alive_at = receipt_time, self._steady()
 
-    def gap(self, symbol: str, reason: str) -> None:
+    def gap(self, symbol: str, reason: str, *, doubts_instrument: bool = False) -> None:
         """Mark the gap for readers at once: a heartbeat beyond the number of a record that never comes.
 
         Every reader already takes that as a loss and believes nothing until the next snapshot, however late
@@ -232,8 +286,9 @@ class Publisher:
             return
         if known := self.gaps.get(symbol):
             known.reason, known.times = reason, known.times + 1
+            known.doubts_instrument = known.doubts_instrument or doubts_instrument
         else:
-            self.gaps[symbol] = Gap(reason)
+            self.gaps[symbol] = Gap(reason, doubts_instrument=doubts_instrument)
             self.gap_count += 1
         if state.synced:
             state.synced = False
@@ -289,6 +344,7 @@ class Publisher:
             epoch=self.epoch,
             sequence=state.book_sequence,
             receipt_time=self.last_alive,  # what it tells of: the book's silence is counted from there
+            reason=gap.reason if (gap := self.gaps.get(symbol)) else "",
         )
         if not self._publish(self.book_topic, state, record):
             return False
@@ -308,7 +364,7 @@ class Publisher:
             self.ignored += 1
         return state
 
-    def _publish(self, topic: str, state: _Symbol, record: RawBook | RawTrade | RawHeartbeat) -> bool:
+    def _publish(self, topic: str, state: _Symbol, record: Raw) -> bool:
         """Whether the record went out; if not, the epoch has failed."""
         try:
             self._send(topic, state.partition, state.key, self._encode(record))

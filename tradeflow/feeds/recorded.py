@@ -8,6 +8,7 @@ import json
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from cryptofeed.symbols import Symbols
 from yapic import json as cryptofeed_json
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
+from tradeflow.feeds.instruments import parsed
 from tradeflow.feeds.source import FeedError, Sink, Source
 
 
@@ -46,7 +48,7 @@ class Recording:
 
     def instruments(self) -> list[Any]:
         """The bodies of the instrument requests, as cryptofeed parses them."""
-        return [cryptofeed_json.loads(body) for _, body in _answers(self.head)]
+        return [cryptofeed_json.loads(body, parse_float=Decimal) for _, body in _answers(self.head)]
 
     def answers(self) -> dict[str, deque[str]]:
         """Of REST requests made while recording: URL -> bodies, in order."""
@@ -95,10 +97,11 @@ class RecordedSource(Source):
 
     async def run(self, sink: Sink) -> None:
         feed_class = self._live.feed_class
-        bodies = self._recording.instruments()
-        symbols, info = feed_class._parse_symbol_data(bodies if len(bodies) > 1 else bodies[0])
-        Symbols.set(feed_class.id, symbols, info)
-        feed = self._live._make_feed(sink)
+        instruments = parsed(feed_class, self._recording.instruments())
+        if self._recorded_times:
+            instruments = instruments._replace(time=round(next(self._recording.frames()).time * 1e9))
+        Symbols.set(feed_class.id, instruments.symbols, instruments.info)
+        feed = self._live._make_feed(sink, instruments)
         await self._live._close(feed)
         # What a source asks for beside its connection, the recording can't answer.
         feed.spawn = lambda work: work.close()

@@ -32,6 +32,7 @@ def make_source(exchange: str, symbols: list[str], settings: Settings) -> Source
     from tradeflow.feeds.kraken import kraken
 
     ours = {"binance": binance, "bitmex": bitmex, "coinbase": coinbase, "kraken": kraken}
-    if exchange in ours:
-        return ours[exchange](symbols, settings)
-    return generic(exchange, symbols, settings)
+    source = ours[exchange](symbols, settings) if exchange in ours else generic(exchange, symbols, settings)
+    # Who lets books be silent for longer doesn't want their connection restarted earlier.
+    source.quiet_seconds = max(source.quiet_seconds, settings.silence_timeout)
+    return source

@@ -71,6 +71,10 @@ class Resyncs:
         self._wait = float("inf")
         if not gaps:
             return ""
+        for gap in gaps.values():
+            if gap.doubts_instrument:
+                gap.doubts_instrument = False
+                self._source.doubt_instruments()
         symbol, gap = next(iter(gaps.items()))
         if len(gaps) >= SEVERAL and len(self._source.symbols) <= 2 * len(gaps):
             return self._restarted(

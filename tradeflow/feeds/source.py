@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from tradeflow.messages import Level
+from tradeflow.messages import Level, Listing
 
 LONGEST_REASON = 500
 """Characters: an exchange's own words may be of any length."""
@@ -32,7 +32,7 @@ class Sink(Protocol):
 
     Prices and sizes are decimal strings as the exchange sent them, without exponents; a delta's sizes are
     absolute and a zero removes the level.  `receipt_time` is in nanoseconds; `exchange_time` as the exchange
-    sent it: seconds as a number, or ISO 8601."""
+    sent it: seconds as a number, or ISO 8601; `checksum`: one that the source has found right."""
 
     def book(
         self,
@@ -61,8 +61,12 @@ class Sink(Protocol):
         receipt_time: int,
     ) -> None: ...
 
+    def instrument(self, symbol: str, listing: Listing, *, receipt_time: int) -> None:
+        """What the exchange says of it: before its first snapshot, and again when it says something else."""
+
     def alive(self, receipt_time: int) -> None:
-        """The connection has just shown that it works: any frame, or the answer to a ping."""
+        """The connection has just delivered something: data of any symbol, or the exchange's own heartbeat.  The
+        answer to a ping is none: whoever has stopped to send data may still give it."""
 
     def gap(self, symbol: str, reason: str) -> None:
         """The exchange's numbering or checksum shows that something of this book is missing, or `reason` makes
@@ -94,3 +98,7 @@ class Source(ABC):
         What is delivered of it next is the new snapshot, and nothing of the old subscription comes after
         that.  False where the source can't: then the supervisor restarts the connection."""
         return False
+
+    def doubt_instruments(self) -> None:  # noqa: B027
+        """What the exchange said of them may have changed: ask it anew before the next snapshot, where it tells only
+        who asks."""

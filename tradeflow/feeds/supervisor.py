@@ -24,6 +24,8 @@ LONGEST_DELAY = 4.0
 STEADY = 30.0
 """A connection that lasted this many seconds is followed by an attempt without further delay."""
 CANCEL_PATIENCE = 2.0
+ALIVE_TIMEOUT = 20.0
+"""Sources find out earlier by themselves, and know why."""
 
 
 def backoff(failures: int, jitter: float) -> float:
@@ -41,13 +43,13 @@ class Supervisor:
         claim: Claim,
         *,
         heartbeat_interval: float = 1.0,
-        alive_timeout: float = 15.0,
+        alive_timeout: float = ALIVE_TIMEOUT,
         sync_timeout: float = 60.0,
         resync_interval: float = 10.0,
     ) -> None:
         """All in seconds.  heartbeat_interval: between the heartbeats of a quiet book; alive_timeout: without
-        a sign of life until the connection counts as half-open; sync_timeout: until every book must have
-        its snapshot; resync_interval: between the first two restarts that gaps cause."""
+        a sign of life until a connection is given up that its source still believes in; sync_timeout: until
+        every book must have its snapshot; resync_interval: between the first two restarts that gaps cause."""
         self.source = source
         self.publisher = publisher
         self.state = "stopped"
@@ -116,6 +118,7 @@ class Supervisor:
             "ignored": self.publisher.ignored,
             "reconnects": max(0, self.connections - 1),
             "gaps": self.publisher.gap_count,
+            "off_tick": self.publisher.off_tick,
             "resyncs": self._resyncs.count,
             "resyncing": {symbol: gap.reason for symbol, gap in self.publisher.gaps.items()},
             "last_error": self.last_error,
@@ -187,7 +190,7 @@ class Supervisor:
                 return self.publisher.failure
             now = time.monotonic()
             if (silence := self.publisher.quiet_seconds) > self._alive_timeout:
-                return f"no sign of life for {silence:.1f} s: the connection is half-open"
+                return f"no sign of life for {silence:.1f} s"
             if self.state == "connecting":
                 if self.publisher.is_synced:
                     self._enter("live")

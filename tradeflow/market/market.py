@@ -24,6 +24,8 @@ from tradeflow.messages import (
     Clock,
     Delta,
     Down,
+    Heartbeat,
+    Instrument,
     MarketEvent,
     Order,
     ResyncRequest,
@@ -114,6 +116,8 @@ class Market:
             self._ignored += 1
         elif type(event) is Trade:
             self._trade(served, event)
+        elif type(event) is Instrument:
+            served.note_instrument(event)
         else:
             self._book(served, event, offset)
 
@@ -131,6 +135,11 @@ class Market:
         """For plain agents, since the last call."""
         changes, self._changes = self._changes, []
         return changes
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """Of the books whose feeds have told theirs."""
+        return [served.instrument for served in self._served.values() if served.instrument]
 
     @property
     def runs(self) -> list[Run]:
@@ -170,6 +179,7 @@ class Market:
             elif type(event) is Down:
                 effect = book.down(event, event.reason, now)
             else:
+                assert type(event) is Heartbeat
                 effect = book.heartbeat(event, now)
         except (ValueError, LookupError) as error:  # levels that normalize would not have let through
             book.spoil(f"unusable record {event.sequence} of epoch {event.epoch}: {error}", now)
@@ -258,7 +268,9 @@ class Market:
                 found["order_books", served.place] = served.book.encode()
             if served.tape_dirty:
                 found["strategy_states", f"trades/{served.place}"] = served.tape.encode()
-            served.dirty = served.tape_dirty = False
+            if served.instrument and served.instrument_dirty:
+                found["strategy_states", f"instruments/{served.place}"] = _encode(served.instrument)
+            served.dirty = served.tape_dirty = served.instrument_dirty = False
         for run in self.runs:
             if run.dirty:
                 found["strategy_states", run.key] = run.encode()
@@ -277,6 +289,10 @@ class Market:
             value = read("strategy_states", f"trades/{served.place}")
             if value is not None:
                 served.tape = TradeTape.decode(value)
+            value = read("strategy_states", f"instruments/{served.place}")
+            if value is not None:
+                served.note_instrument(msgspec.json.decode(value, type=Instrument))
+                served.instrument_dirty = False
         for run in self.runs:
             value = read("strategy_states", run.key)
             if value is not None:

@@ -1,4 +1,4 @@
-"""A book that a market serves: the book, its trades, and what is published of them."""
+"""A book that a market serves: the book, its instrument and trades, and what is published of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 from tables.order_books import OrderBook
 from tradeflow.market.changes import BookChange
 from tradeflow.market.trades import TradeTape
-from tradeflow.messages import Level, NormalizedBook, TopOfBook
-from tradeflow.strategies.views import BookView
+from tradeflow.messages import Instrument, Level, NormalizedBook, TopOfBook
+from tradeflow.strategies.views import BookView, InstrumentView
 
 PUBLISHED_LEVELS = 20
 
@@ -49,6 +49,8 @@ class ServedBook:
         "book",
         "counts",
         "dirty",
+        "instrument",
+        "instrument_dirty",
         "key",
         "tape",
         "tape_dirty",
@@ -62,7 +64,8 @@ class ServedBook:
         self.book = OrderBook(exchange, symbol, silence_ns, max_jump)
         self.view = BookView(self.book)
         self.tape = TradeTape()
-        self.dirty = self.tape_dirty = False
+        self.instrument: Instrument | None = None
+        self.dirty = self.instrument_dirty = self.tape_dirty = False
         self.counts = Counts()
         self._depth = depth
         self._interval = interval
@@ -80,6 +83,15 @@ class ServedBook:
         self.book.load(value)
         self._bid, self._ask = self.book.book.best_bid, self.book.book.best_ask
         self._middle = _middle(self.book)
+
+    def note_instrument(self, instrument: Instrument) -> None:
+        """What its exchange says of it, unless it has said something newer."""
+        known = self.instrument
+        if known and (instrument.epoch, instrument.sequence) <= (known.epoch, known.sequence):
+            self.counts.duplicates += 1
+            return
+        self.instrument, self.instrument_dirty = instrument, True
+        self.view.instrument = InstrumentView.of(instrument.listing)
 
     def publish(self, now: int, state_changed: bool, outputs: list[Output]) -> None:
         """After an event that touched the book: its top if that is another, its levels if they are due."""
@@ -118,6 +130,7 @@ class ServedBook:
             exchange_sequence=book.exchange_sequence,
             exchange_time=book.exchange_time,
             event_time=now,
+            last_verified=book.last_verified,
             bid=bid,
             ask=ask,
             mid=mid,
@@ -139,6 +152,7 @@ class ServedBook:
             exchange_sequence=book.exchange_sequence,
             exchange_time=book.exchange_time,
             event_time=now,
+            last_verified=book.last_verified,
             bids=bids,
             asks=asks,
         )

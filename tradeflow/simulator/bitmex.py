@@ -20,7 +20,8 @@ from tradeflow.simulator.ladder import Change
 from tradeflow.simulator.venue import Client, Frames, Venue, rfc3339
 
 ID_BASE = {"XBTUSD": 88, "ETHUSD": 297, "SOLUSD": 412}
-"""Level ids count down from this × 10^8, as the exchange's do."""
+"""Level ids count down from this × 10^10, by units of ID_DECIMALS, whatever the tick is."""
+ID_DECIMALS = 5
 
 BOOK_TYPES = {
     "symbol": "symbol",
@@ -119,16 +120,20 @@ class Bitmex(Venue):
         topic = f"orderBookL2:{i.name}"
         if not self.has_subscribers(topic):
             return
-        any_change = (update.bids or update.asks)[0]
-        action = "delete" if not any_change.after else "update" if any_change.before else "insert"
-        rows = [*_levels(i, "Buy", update.bids, update.time), *_levels(i, "Sell", update.asks, update.time)]
-        yield topic, _frame("orderBookL2", action, rows)
+        for action in ("delete", "update", "insert"):
+            bids, asks = ([c for c in side if _action(c) == action] for side in (update.bids, update.asks))
+            if rows := [*_levels(i, "Buy", bids, update.time), *_levels(i, "Sell", asks, update.time)]:
+                yield topic, _frame("orderBookL2", action, rows)
 
     def trade_frames(self, update: Update) -> Frames:
         i = update.book.instrument
         topic = f"trade:{i.name}"
         if self.has_subscribers(topic):
             yield topic, _frame("trade", "insert", _trades(i, update.trades))
+
+
+def _action(change: Change) -> str:
+    return "delete" if not change.after else "update" if change.before else "insert"
 
 
 def _refuse(client: Client, error: str, message: Any) -> None:
@@ -141,9 +146,9 @@ def _frame(table: str, action: str, rows: Iterable[str], extra: str = "") -> byt
 
 def _levels(i: Instrument, side: str, changes: Sequence[Change], at: int) -> list[str]:
     stamp = rfc3339(at, 3)
-    first = ID_BASE[i.name] * 100_000_000
+    first, unit = ID_BASE[i.name] * 10**10, i.tick * 10 ** (ID_DECIMALS - i.price_decimals)
     return [
-        f'{{"symbol":"{i.name}","id":{first - price * i.tick},"side":"{side}",'
+        f'{{"symbol":"{i.name}","id":{first - price * unit},"side":"{side}",'
         + (f'"size":{i.size_text(lots)},' if lots else "")
         + f'"price":{i.price_text(price)},"timestamp":"{stamp}","transactTime":"{stamp}"}}'
         for price, _, lots in changes
@@ -194,6 +199,8 @@ def _instrument(book: MarketBook) -> str:
         "tickSize": float(Decimal(i.tick_text)),
         "multiplier": -100_000_000 if inverse else 100,
         "settlCurrency": "XBt",
+        "underlyingToSettleMultiplier": -100_000_000 if inverse else None,
+        "quoteToSettleMultiplier": None if inverse else 3108,
         "isQuanto": not inverse,
         "isInverse": inverse,
         "makerFee": -0.00025,

@@ -12,6 +12,8 @@ RESOLUTION = {"binance": 1_000_000, "bitmex": 1_000_000, "coinbase": 1_000, "kra
 """Nanoseconds: how finely the exchange's times are written."""
 
 KEPT_TRADES = 50
+FINEST = 5
+"""Decimals of a price, at the most."""
 
 
 class Trade(NamedTuple):
@@ -60,6 +62,16 @@ class MarketBook:
         """The market's clock when `mid` was last moved."""
         self.apart = 0.0
         """Fraction of the price by which this book's target stands apart from the fair price."""
+
+    def refine(self) -> None:
+        """From now on prices are multiples of a tenth of the tick.  Raises ValueError where that's too fine."""
+        i = self.instrument
+        if i.price_decimals >= FINEST:
+            raise ValueError(f"{i.name} has {i.price_decimals} decimals already")
+        self.instrument = i._replace(price_decimals=i.price_decimals + 1)
+        for counted in (self.bids, self.asks, self.history):
+            counted.refine(10)
+        self.trades = [trade._replace(price=trade.price * 10) for trade in self.trades]
 
     def commit(self, now: int, bids: list[Change], asks: list[Change], trades: list[Trade]) -> Update:
         """Make the changes a version: stamped `now`, or as soon after the last one as can be written."""

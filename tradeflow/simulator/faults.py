@@ -10,8 +10,11 @@ from typing import Literal
 
 from aiohttp import web
 
-Fate = Literal["", "lost", "twice", "held", "released", "cut", "checksum"]
-"""Of one frame: see `Mishaps.meet`."""
+from tradeflow.simulator.book import Update
+from tradeflow.simulator.ladder import Change
+
+Fate = Literal["", "lost", "twice", "held", "released", "cut", "checksum", "crossed"]
+"""Of one frame: see `Mishaps.meet`, and `crossed`."""
 
 FRAME_FAULTS: dict[str, tuple[Fate, ...]] = {
     "skip": ("lost",),
@@ -19,6 +22,7 @@ FRAME_FAULTS: dict[str, tuple[Fate, ...]] = {
     "reorder": ("held", "released"),
     "truncate": ("cut",),
     "checksum": ("checksum",),
+    "cross": ("crossed",),
 }
 """Fault -> what becomes of the next book frames of a symbol."""
 
@@ -43,6 +47,13 @@ class Fates:
     def take(self, symbol: str) -> Fate:
         waiting = self._next[symbol]
         return waiting.popleft() if waiting else ""
+
+
+def crossed(update: Update) -> Update:
+    """The same with a bid that the exchange doesn't have, where its third best ask is."""
+    asks = update.book.asks
+    price = asks.price_at(2)
+    return update._replace(bids=[*update.bids, Change(price, 0, asks.lots[price])])
 
 
 class Mishaps:

@@ -76,7 +76,8 @@ class Kraken(Venue):
             _reply(client, {"method": method, "result": result, "success": True}, message, received)
             if method == "subscribe":
                 self.subscribe(client, "instrument")
-                client.send(self._instruments())
+                listed = [book.instrument for book in self.books.values()]
+                client.send(self._instruments("snapshot", listed))
         elif params.get("channel") in ("book", "trade"):
             for name in params.get("symbol", []):
                 self._subscription(client, method, params, name, message, received)
@@ -116,8 +117,13 @@ class Kraken(Venue):
         elif snapshot and channel == "trade":
             client.send(_trade_frame(book, "snapshot", book.trades))
 
-    def _instruments(self) -> bytes:
-        listed = [book.instrument for book in self.books.values()]
+    def refined(self, book: MarketBook) -> None:
+        for topic, view in self._views.items():
+            if topic.split(":")[1] == book.instrument.name:
+                view.refine(10)
+        self._broadcast([("instrument", self._instruments("update", [book.instrument]))])
+
+    def _instruments(self, kind: str, listed: Sequence[Instrument]) -> bytes:
         assets = sorted({asset for i in listed for asset in (i.base, i.quote)})
         rows = ",".join(
             f'{{"id":"{asset}","status":"enabled","precision":10,"precision_display":5,"borrowable":false}}'
@@ -125,7 +131,7 @@ class Kraken(Venue):
         )
         pairs = ",".join(_pair(i) for i in listed)
         return (
-            f'{{"channel":"instrument","type":"snapshot","data":{{"assets":[{rows}],"pairs":[{pairs}]}}}}'
+            f'{{"channel":"instrument","type":"{kind}","data":{{"assets":[{rows}],"pairs":[{pairs}]}}}}'
         ).encode()
 
     def beat(self, now: int) -> None:

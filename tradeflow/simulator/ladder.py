@@ -60,6 +60,11 @@ class Ladder:
             return self.prices[bisect_left(self.prices, price) :][::-1]
         return self.prices[: bisect_left(self.prices, price + 1)]
 
+    def refine(self, factor: int) -> None:
+        """Count in ticks that are so many times finer; only between two updates."""
+        self.lots = {price * factor: lots for price, lots in self.lots.items()}
+        self.prices = [price * factor for price in self.prices]
+
     def take_changes(self) -> list[Change]:
         """What changed since the last call, in order of first touch; what ended as it began is left out."""
         if not self._before:

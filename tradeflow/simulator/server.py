@@ -22,7 +22,7 @@ from tradeflow.simulator.venue import Venue
 VENUES: tuple[type[Venue], ...] = (Binance, Bitmex, Coinbase, Kraken)
 
 FAULTS = ("drop", "refuse", "accept", "pause", "resume", "hang_up")
-SYMBOL_FAULTS = (*FRAME_FAULTS, "mute", "unmute")
+SYMBOL_FAULTS = (*FRAME_FAULTS, "mute", "unmute", "refine")
 
 
 class Simulator(Host):
@@ -207,6 +207,8 @@ class Simulator(Host):
                     getattr(venue, fault)(symbol)
             except KeyError:
                 return _error(404, f"{exchange} lists no {symbol}")
+            except ValueError as error:
+                return _error(409, str(error))
         elif fault == "rest" and symbol.lower() in REST_FAULTS:
             venue.fail_rest(symbol.lower())
         elif fault in FAULTS and not symbol:

@@ -38,6 +38,17 @@ class _Segment:
         self.changes = array("q")
         self.count = 1
 
+    def refine(self, factor: int) -> None:
+        for levels in (self.bids, self.asks):
+            for i in range(0, len(levels), 2):
+                levels[i] *= factor
+        i = 0
+        while i < len(self.changes):
+            levels_end = i + 4 + 2 * (self.changes[i + 2] + self.changes[i + 3])
+            for price in range(i + 4, levels_end, 2):
+                self.changes[price] *= factor
+            i = levels_end
+
 
 class History:
     """The last `limit` versions of one book (a few more, as whole segments are dropped)."""
@@ -73,6 +84,13 @@ class History:
         else:
             self._segments[-1].changes.extend(flat)
             self._segments[-1].count += 1
+
+    def refine(self, factor: int) -> None:
+        """Count all of it in ticks that are so many times finer."""
+        self._bids = {price * factor: lots for price, lots in self._bids.items()}
+        self._asks = {price * factor: lots for price, lots in self._asks.items()}
+        for segment in self._segments:
+            segment.refine(factor)
 
     def at(self, *, sequence: int | None = None, time: int | None = None) -> Version:
         """The book as of a sequence or a time (ns): the last version that is not later.  Default: the newest.

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from tradeflow.simulator.book import MarketBook, Update
-from tradeflow.simulator.faults import Fate, Fates, Mishaps, failing
+from tradeflow.simulator.faults import Fate, Fates, Mishaps, crossed, failing
 from tradeflow.simulator.market import Market
 
 Frames = Iterable[tuple[str, bytes]]
@@ -145,7 +145,8 @@ class Venue(ABC):
             self._broadcast(self.trade_frames(update))
         if symbol in self._muted:
             return
-        self._broadcast(self.book_frames(update), fate=self._fates.take(symbol))
+        fate = self._fates.take(symbol)
+        self._broadcast(self.book_frames(crossed(update) if fate == "crossed" else update), fate=fate)
 
     def _broadcast(self, frames: Frames, *, fate: Fate = "") -> None:
         for topic, frame in frames:
@@ -215,6 +216,17 @@ class Venue(ABC):
     def unmute(self, symbol: str) -> None:
         self._listed(symbol)
         self._muted.discard(symbol)
+
+    def refine(self, symbol: str) -> None:
+        """The tick becomes a tenth of what it was, in mid-stream.  Raises KeyError for a symbol not listed, ValueError
+        for one whose tick is too fine already."""
+        self._listed(symbol)
+        book = next(book for book in self.books.values() if book.instrument.symbol == symbol)
+        book.refine()
+        self.refined(book)
+
+    def refined(self, book: MarketBook) -> None:  # noqa: B027
+        """A book's tick is another one; by default nobody is told who doesn't ask."""
 
     def is_muted(self, book: MarketBook) -> bool:
         return book.instrument.symbol in self._muted

@@ -28,6 +28,10 @@ class View:
         told_bids, told_asks = (self._told(side, changes) for side, changes in enumerate((bids, asks)))
         return told_bids, told_asks
 
+    def refine(self, factor: int) -> None:
+        """The ladders count in ticks that are so many times finer."""
+        self._last = [last * factor for last in self._last]
+
     def _end(self, ladder: Ladder) -> float:
         """How bad the price of the last level in view is; infinity: the whole side is in view."""
         return _badness(ladder, ladder.price_at(self.depth - 1)) if len(ladder) >= self.depth else math.inf

@@ -128,7 +128,7 @@ class Strategy(msgspec.Struct, frozen=True, metaclass=_StrategyMeta):
 def timer(*, seconds: float) -> Callable[[Handler], Handler]:
     """Decorator: call the method `(self, ctx)` whenever event time passes a multiple of `seconds`.
 
-    Event time moves with the log's receipt times and with a clock record a second.  Where it jumps over
+    Event time moves with the log's receipt times and with four clock records a second.  Where it jumps over
     several multiples the method is called once, for the last; `ctx.now` is that multiple.  It sees the books
     as they were just before.  Raises StrategyError for less than a millisecond."""
     interval = round(seconds * 1_000_000_000)

@@ -9,7 +9,20 @@ from typing import Any
 import msgspec
 
 from tradeflow.market import Market
-from tradeflow.messages import Cause, Clock, Delta, Down, Heartbeat, Level, MarketEvent, Side, Snapshot, Trade
+from tradeflow.messages import (
+    Cause,
+    Clock,
+    Delta,
+    Down,
+    Heartbeat,
+    Instrument,
+    Level,
+    Listing,
+    MarketEvent,
+    Side,
+    Snapshot,
+    Trade,
+)
 from tradeflow.normalize import canonical_decimal
 from tradeflow.strategies.actions import Exact, OrderType, TimeInForce
 from tradeflow.strategies.strategy import Strategy
@@ -98,6 +111,15 @@ class Trial:
         """A trade; `side` is the taker's."""
         place = self._place("trade", exchange, symbol)
         self._apply(Trade(**place, side=side, price=_text(price), size=_text(size), trade_id=trade_id))
+
+    def instrument(self, exchange: str, *, symbol: str = "", **terms: Any) -> None:
+        """What the exchange says of the instrument: `tick="0.01"`, `lot`, `min_notional`, `kind` and so on, as in
+        `Listing`; a spot instrument by default."""
+        place = self._place("instrument", exchange, symbol)
+        base, quote = place["symbol"].split("-")[:2]
+        self._apply(
+            Instrument(**place, listing=Listing(**{"kind": "spot", "base": base, "quote": quote} | terms))
+        )
 
     def down(self, exchange: str, *, reason: str = "connection lost", symbol: str = "") -> None:
         """The exchange's connection is lost: the book is stale until the next snapshot."""

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tables.order_books import OrderBook, State
-from tradeflow.messages import Side, Trade
+from tradeflow.messages import Listing, Side, Trade
 
 _ZERO = Decimal(0)
 
@@ -23,15 +23,41 @@ class Quote(NamedTuple):
     size: Decimal
 
 
+class InstrumentView(NamedTuple):
+    """What the exchange says of an instrument; None where it says nothing."""
+
+    kind: str
+    """spot, linear, inverse or quanto: what a size counts."""
+    base: str
+    quote: str
+    tick: Decimal | None
+    """Prices are multiples of it."""
+    lot: Decimal | None
+    """Sizes of orders are multiples of it."""
+    min_notional: Decimal | None
+    """Least price × size of an order, in the quote currency."""
+    multiplier: Decimal | None
+    """A contract is so much of the base (linear), of the quote (inverse), or of `settle` for each unit of the price."""
+    settle: str | None
+
+    @classmethod
+    def of(cls, listing: Listing) -> InstrumentView:
+        numbers = (listing.tick, listing.lot, listing.min_notional, listing.multiplier)
+        tick, lot, least, multiplier = (None if number is None else Decimal(number) for number in numbers)
+        return cls(listing.kind, listing.base, listing.quote, tick, lot, least, multiplier, listing.settle)
+
+
 class BookView:
     """A book of one exchange and symbol.  Numbers become Decimal when asked for."""
 
-    __slots__ = ("_order_book", "exchange", "symbol")
+    __slots__ = ("_order_book", "exchange", "instrument", "symbol")
 
     def __init__(self, order_book: OrderBook) -> None:
         self._order_book = order_book
         self.exchange = order_book.exchange
         self.symbol = order_book.symbol
+        self.instrument: InstrumentView | None = None
+        """Its tick, lot and so on; None until its feed has told them."""
 
     @property
     def state(self) -> State:
@@ -64,6 +90,11 @@ class BookView:
     def receipt_time(self) -> int:
         """Nanoseconds, of the last record applied."""
         return self._order_book.receipt_time
+
+    @property
+    def last_verified(self) -> int | None:
+        """Event time at which the exchange last confirmed it: by a snapshot, or by a checksum that was right."""
+        return self._order_book.last_verified
 
     @property
     def bid(self) -> Quote:

@@ -115,6 +115,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
         "exchange_time": order_book.exchange_time,
         "receipt_time": order_book.receipt_time,
         "event_time": event_time,
+        "last_verified": order_book.last_verified,
         "age_ms": _age_ms(order_book.receipt_time),
         "kafka": {"topic": topics.MARKET_EVENTS, "partition": partition, "offset": order_book.offset},
         "levels": order_book.book.depth,
@@ -157,6 +158,20 @@ async def _ask(owner: URL, request: Request) -> Passed:
         ) from None
 
 
+async def _of_all(name: str, own: list[Any], request: Request) -> tuple[list[Any], list[str]]:
+    """What this worker and all others of the group answer under `name`, and which of them don't."""
+    found, silent = [*own], []
+    if not request.headers.get(FORWARDED):
+        peers = [url for url in router.workers() if url != web_url]
+        answers = await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True)
+        for url, result in zip(peers, answers, strict=True):
+            if isinstance(result, Passed) and result.status == 200:
+                found += msgspec.json.decode(result.body)[name]
+            else:
+                silent.append(str(url))
+    return found, silent
+
+
 def _with_age(top: TopOfBook, tail_age: float) -> dict[str, Any]:
     state, reason = freshness.of_list(top.state, top.reason, top.event_time, time.time_ns(), tail_age)
     return {
@@ -197,6 +212,24 @@ async def trades(request: Request, symbol: str) -> Any:
     return {"symbol": symbol, "trades": tail.trades(symbol, integer(request, "limit", 100, 1000))}
 
 
+@page("/instruments")
+async def instruments(request: Request) -> Any:
+    """What the exchanges say of the served instruments: tick, lot and so on, from all workers of this group."""
+    own = [instrument for market in markets.owned().values() for instrument in market.instruments]
+    mine = [
+        {
+            "exchange": one.exchange,
+            "symbol": one.symbol,
+            "receipt_time": one.receipt_time,
+            **msgspec.structs.asdict(one.listing),
+        }
+        for one in own
+    ]
+    found, silent = await _of_all("instruments", mine, request)
+    found.sort(key=lambda one: (one["exchange"], one["symbol"]))
+    return {"instruments": found, "silent_workers": silent}
+
+
 # -- orders
 
 
@@ -220,15 +253,7 @@ async def order(request: Request, order_id: str) -> Any:
 @page("/feeds")
 async def feeds(request: Request) -> Any:
     """The feeds of all workers of this group, and which workers don't answer."""
-    found, silent = feed_service.status(), []
-    if not request.headers.get(FORWARDED):
-        peers = [url for url in router.workers() if url != web_url]
-        answers = await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True)
-        for url, result in zip(peers, answers, strict=True):
-            if isinstance(result, Passed) and result.status == 200:
-                found += msgspec.json.decode(result.body)["feeds"]
-            else:
-                silent.append(str(url))
+    found, silent = await _of_all("feeds", feed_service.status(), request)
     return {"feeds": sorted(found, key=lambda feed: feed["feed"]), "silent_workers": silent}
 
 

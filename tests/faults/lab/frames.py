@@ -55,3 +55,19 @@ class WrongChecksum(Spoiled):
     fault = "checksum"
     exchanges = ("kraken",)
     times = 4
+
+
+class Crossed(Spoiled):
+    """A bid above the best ask, in a frame like any other; the exchange never takes it back."""
+
+    name = "exchange: a frame crosses its book"
+    fault = "cross"
+
+
+class FinerTick(Spoiled):
+    """From now on prices are multiples of a tenth of the tick; only the instruments say so."""
+
+    name = "exchange: the tick becomes finer in mid-stream"
+    fault = "refine"
+    times = 4
+    flag_limit = 1.0  # the next update may have no new price

@@ -20,6 +20,8 @@ KINDS: tuple[type[Fault], ...] = (
     frames.Repeated,
     frames.Truncated,
     frames.WrongChecksum,
+    frames.Crossed,
+    frames.FinerTick,
     processes.BrokerFrozen,
     processes.BrokerKilled,
     processes.Terminated,
