@@ -59,7 +59,6 @@ async def _measure(entrant: Entrant, load: Load, keep: bool) -> float:
     with tempfile.TemporaryDirectory(prefix="tradeflow-bench-") as place, Kafka() as kafka:
         directory = Path(place)
         write_maps(directory / "maps", load.books)
-        place_of = (entrant.group, EVENTS, PARTITIONS)
         variables = {"BENCH_BROKER": kafka.bootstrap, **tradeflow_variables(kafka.bootstrap, directory)}
         async with (
             Watch(kafka.bootstrap) as watch,
@@ -72,7 +71,9 @@ async def _measure(entrant: Entrant, load: Load, keep: bool) -> float:
                     await asyncio.gather(*(send(to, EVENTS, n, found) for n, found in enumerate(records)))
                 fed = await watch.ends(EVENTS)
                 before = sum(map(len, load.tops.values())) - _tops(load, first)
-                while sum(await watch.ends(TOPS)) < before or await watch.committed(*place_of) != fed:
+                while sum(await watch.ends(TOPS)) < before or not await watch.committed(
+                    entrant.group, EVENTS, fed
+                ):
                     run.usage()
                     await asyncio.sleep(_POLL)
                 run.kill()
