@@ -21,6 +21,9 @@ from bench.processes import Contestant
 from bench.topics import EVENTS, TOPS, Watch, producer, send
 from tradeflow.kafka import Kafka
 
+DELTAS = 20
+"""For each book, half of them before the kill."""
+
 _POLL = 0.02  # seconds
 _TIMEOUT = 300.0
 
@@ -37,7 +40,7 @@ class Recovery:
 
 
 def recoveries(entrants: list[Entrant], books: int, depth: int, repeats: int) -> list[Recovery]:
-    load = Load(books * 20, books, depth=depth).make()
+    load = Load(books * DELTAS, books, depth=depth).make()
     found: dict[tuple[str, bool], list[float]] = {}
     for number in range(repeats):
         for entrant in entrants:
