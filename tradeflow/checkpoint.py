@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import faust
+import faust.tables
 from faust.types import TP
 
 from tradeflow.market import Market
@@ -87,6 +88,16 @@ class StateTable(faust.Table):  # type: ignore[type-arg]
     def _stored(self, partition: int, key: bytes) -> bytes | None:
         value: bytes | None = self.data._db_for_partition(partition).get(key)  # type: ignore[attr-defined]
         return value
+
+
+class StateTables(faust.tables.TableManager):
+    """Faust's table manager, which would sleep a second at each start, for agents that may still be starting."""
+
+    async def on_start(self) -> None:
+        await self.app.agents.wait_until_agents_started()
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
 
 def _cut_of(value: bytes) -> int:

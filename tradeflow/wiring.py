@@ -24,7 +24,7 @@ from tradeflow.agreement import (
     record_terms,
 )
 from tradeflow.changes import BookChanges
-from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
+from tradeflow.checkpoint import Markets, StateTable, StateTables, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
 from tradeflow.feeds.registry import check_exchanges
 from tradeflow.garbage import settle_garbage
@@ -119,6 +119,7 @@ app = App(
     producer_max_batch_size=1024 * 1024,
     producer_max_request_size=topics.MAX_RECORD_BYTES,
     Router=router_for(maps.symbols),
+    TableManager=StateTables,
     canonical_url=web_url,
     web_host=config.web_host,
     web_port=config.web_port,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from bench import report
 from bench.latency import percentile
 from bench.load import Load
+from bench.processes import ROOT
+from bench.recovery import Recovery
 from tables.book import Book
 from tradeflow.messages import Delta, Snapshot
 
@@ -38,3 +41,21 @@ def test_the_reference_agrees_with_a_book_fed_with_the_records() -> None:
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (0.999, 100), (1, 100), (0.01, 1)])
 def test_percentiles_are_values_that_occurred(share: float, expected: int) -> None:
     assert percentile(range(1, 101), share) == expected
+
+
+def test_a_part_of_the_report_is_made_anew_and_nothing_else_touched() -> None:
+    document = (ROOT / "docs" / "benchmarks.md").read_text()
+    found = report.recovery_table([Recovery("other", 4.0, 8.0), Recovery("tradeflow", 2.0, 2.0)])
+    values = {"command": 'make bench ARGS="…"', "machine": "- a day", "books": 2, "depth": 9, "deltas": 40}
+    once = report.refreshed(document, "recovery", table=found, repeats=1, **values)
+    for text in ('make bench ARGS="…"', "- a day", "0.50 ×", "0.25 ×"):
+        assert text in once
+    assert report.refreshed(once, "recovery", table=found, repeats=3, **values) != once
+    assert report.refreshed(once, "recovery", table=found, repeats=1, **values) == once
+    [others, _] = document.split("<!-- recovery -->")
+    assert once.startswith(others)
+
+
+def test_a_report_without_marks_is_told() -> None:
+    with pytest.raises(ValueError, match="no part 'recovery'"):
+        report.refreshed("# Benchmarks\n", "recovery")
