@@ -1,4 +1,4 @@
-"""`make bench`: everything, or what the options choose.  A whole run writes docs/benchmarks.md."""
+"""`make bench`: everything, or what the options choose.  Each part is written into docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import statistics
 import sys
 
 from bench import latency, papers, report
-from bench.entrants import ENTRANTS, QUIX, STOCK, Entrant
+from bench.entrants import ENTRANTS, QUIX, STOCK
 from bench.entrants import TRADEFLOW as TRADEFLOW_ENTRANT
 from bench.latency import RELAY, TRADEFLOW, Latency
 from bench.load import Load
 from bench.processes import ROOT, ContestantFailed
-from bench.recovery import recoveries
+from bench.recovery import DELTAS, recoveries
 from bench.throughput import Throughput, WrongResult, measure
 
+PARTS = ("throughput", "latency", "recovery")
 TARGET = ROOT / "docs" / "benchmarks.md"
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "--only", choices=["throughput", "latency", "recovery", "papers"], help="one part of it"
-    )
+    parser.add_argument("--only", choices=[*PARTS, "papers"], help="one part of it")
     parser.add_argument("--contestants", default=",".join(ENTRANTS), help="comma separated, of %(default)s")
     parser.add_argument("--deltas", type=int, default=400_000, help="deltas to drain (%(default)s)")
     parser.add_argument("--books", type=int, default=40, help="books they are spread over (%(default)s)")
@@ -37,15 +36,17 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--paper-seconds", type=int, default=1_800, help="of one book, for papers (%(default)s)"
     )
-    parser.add_argument("--quick", action="store_true", help="a tenth of everything, once")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything, once; writes nothing")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.deltas, chosen.repeats, chosen.seconds = chosen.deltas // 10, 1, chosen.seconds / 5
     return chosen
 
 
-def throughput(entrants: list[Entrant], deltas: int, books: int, repeats: int) -> dict[str, object]:
+def throughput(chosen: argparse.Namespace) -> dict[str, object]:
     """What the report says of it."""
+    entrants = [ENTRANTS[name] for name in chosen.contestants.split(",")]
+    deltas, books, repeats = chosen.deltas, chosen.books, chosen.repeats
     loads = {share: Load(int(deltas * share), books).make() for share in {1.0, STOCK.share}}
     runs: list[list[Throughput]] = [[] for _ in entrants]
     failures = [""] * len(entrants)
@@ -62,7 +63,6 @@ def throughput(entrants: list[Entrant], deltas: int, books: int, repeats: int) -
     table = report.throughput_table(
         [failures[place] or _median(found) for place, found in enumerate(runs)], entrants
     )
-    print(f"\n{table}\n", flush=True)
     share = sum(map(len, loads[1.0].tops.values())) / deltas
     values = {"table": table, "books": books, "deltas": deltas, "share": share, "repeats": repeats}
     return values | {"stock": loads[STOCK.share].deltas, "versions": report.versions(entrants)}
@@ -73,20 +73,21 @@ def _median(found: list[Throughput]) -> Throughput:
     return next(result for result in found if result.cpu == middle)
 
 
-def latencies(rates: list[int], seconds: float) -> dict[str, object]:
+def latencies(chosen: argparse.Namespace) -> dict[str, object]:
     """What the report says of it."""
+    rates = [int(rate) for rate in chosen.rates.split(",")]
     found: list[Latency] = []
     for relayer in (RELAY, TRADEFLOW):
-        found += latency.run(relayer, rates, seconds)
-    table = report.latency_table(found)
-    print(f"\n{table}\n", flush=True)
-    return {"latency": table, "seconds": seconds, "latency_books": latency.BOOKS}
+        found += latency.run(relayer, rates, chosen.seconds)
+    return {"table": report.latency_table(found), "seconds": chosen.seconds, "books": latency.BOOKS}
 
 
-def recovery(many: int, depth: int, repeats: int) -> None:
-    """For itself alone: most of its time goes by waiting until Kafka gives up on the dead."""
-    found = recoveries([QUIX, TRADEFLOW_ENTRANT], many, depth, repeats)
-    print(f"\n{report.recovery_table(found)}\n", flush=True)
+def recovery(chosen: argparse.Namespace) -> dict[str, object]:
+    """What the report says of it."""
+    books, depth, repeats = chosen.many, chosen.depth, chosen.repeats
+    found = recoveries([QUIX, TRADEFLOW_ENTRANT], books, depth, repeats)
+    values = {"books": books, "depth": depth, "deltas": books * DELTAS, "repeats": repeats}
+    return values | {"table": report.recovery_table(found)}
 
 
 def compare_papers(seconds: int) -> None:
@@ -104,20 +105,19 @@ def main() -> None:
         return
     on = report.machine()
     print(on, flush=True)
-    values: dict[str, object] = {"machine": on}
-    if chosen.only == "recovery":
-        recovery(chosen.many, chosen.depth, chosen.repeats)
-        return
-    if chosen.only != "latency":
-        entrants = [ENTRANTS[name] for name in chosen.contestants.split(",")]
-        values |= throughput(entrants, chosen.deltas, chosen.books, chosen.repeats)
-    if chosen.only != "throughput":
-        values |= latencies([int(rate) for rate in chosen.rates.split(",")], chosen.seconds)
-    if not chosen.quick and not chosen.only:
-        arguments = " ".join(sys.argv[1:])
-        command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
-        TARGET.write_text(report.document(command=command, **values))
-        print(f"Written to {TARGET.relative_to(ROOT)}")
+    arguments = " ".join(sys.argv[1:])
+    command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
+    whole = not chosen.quick and chosen.contestants == ",".join(ENTRANTS)
+    for part, measure_part in zip(PARTS, (throughput, latencies, recovery), strict=True):
+        if chosen.only not in (None, part):
+            continue
+        values = measure_part(chosen)
+        print(f"\n{values['table']}\n", flush=True)
+        if whole:  # at once, for a later part may fail
+            TARGET.write_text(
+                report.refreshed(TARGET.read_text(), part, command=command, machine=on, **values)
+            )
+            print(f"Written to {TARGET.relative_to(ROOT)}", flush=True)
 
 
 if __name__ == "__main__":

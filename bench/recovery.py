@@ -21,6 +21,9 @@ from bench.processes import Contestant
 from bench.topics import EVENTS, TOPS, Watch, producer, send
 from tradeflow.kafka import Kafka
 
+DELTAS = 20
+"""For each book, half of them before the kill."""
+
 _POLL = 0.02  # seconds
 _TIMEOUT = 300.0
 
@@ -37,7 +40,7 @@ class Recovery:
 
 
 def recoveries(entrants: list[Entrant], books: int, depth: int, repeats: int) -> list[Recovery]:
-    load = Load(books * 20, books, depth=depth).make()
+    load = Load(books * DELTAS, books, depth=depth).make()
     found: dict[tuple[str, bool], list[float]] = {}
     for number in range(repeats):
         for entrant in entrants:
@@ -59,7 +62,6 @@ async def _measure(entrant: Entrant, load: Load, keep: bool) -> float:
     with tempfile.TemporaryDirectory(prefix="tradeflow-bench-") as place, Kafka() as kafka:
         directory = Path(place)
         write_maps(directory / "maps", load.books)
-        place_of = (entrant.group, EVENTS, PARTITIONS)
         variables = {"BENCH_BROKER": kafka.bootstrap, **tradeflow_variables(kafka.bootstrap, directory)}
         async with (
             Watch(kafka.bootstrap) as watch,
@@ -72,7 +74,9 @@ async def _measure(entrant: Entrant, load: Load, keep: bool) -> float:
                     await asyncio.gather(*(send(to, EVENTS, n, found) for n, found in enumerate(records)))
                 fed = await watch.ends(EVENTS)
                 before = sum(map(len, load.tops.values())) - _tops(load, first)
-                while sum(await watch.ends(TOPS)) < before or await watch.committed(*place_of) != fed:
+                while sum(await watch.ends(TOPS)) < before or not await watch.committed(
+                    entrant.group, EVENTS, fed
+                ):
                     run.usage()
                     await asyncio.sleep(_POLL)
                 run.kill()

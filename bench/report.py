@@ -117,6 +117,19 @@ def versions(entrants: Iterable[Entrant]) -> str:
     return "\n".join(f"- {name}: {text}" for name, text in pins)
 
 
-def document(**values: object) -> str:
-    """docs/benchmarks.md; the template names the values."""
-    return TEMPLATE.read_text().format(partitions=PARTITIONS, **values)
+def refreshed(document: str, part: str, **values: object) -> str:
+    """The document with one part made anew: what is between `<!-- part -->` and `<!-- /part -->`.
+
+    The template names the values.  Raises ValueError where the marks are missing."""
+    before, _, after = _between(document, part)
+    _, text, _ = _between(TEMPLATE.read_text(), part)
+    return before + text.format(partitions=PARTITIONS, **values) + after
+
+
+def _between(text: str, part: str) -> tuple[str, str, str]:
+    begin, end = f"<!-- {part} -->\n", f"<!-- /{part} -->\n"
+    before, mark, rest = text.partition(begin)
+    inside, closed, after = rest.partition(end)
+    if not mark or not closed:
+        raise ValueError(f"no part {part!r}: {begin.strip()} … {end.strip()} are missing")
+    return before + begin, inside, end + after

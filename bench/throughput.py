@@ -91,13 +91,9 @@ class _Race:
         while sum(await self._watch.ends(TOPS)) < outputs:
             await self._nap()
         finished = time.monotonic()
-        while not await self._committed():
+        while not await self._watch.committed(self._entrant.group, EVENTS, self._fed):
             await self._nap()
         return finished
-
-    async def _committed(self) -> bool:
-        offsets = await self._watch.committed(self._entrant.group, EVENTS, PARTITIONS)
-        return all(offset >= fed for offset, fed in zip(offsets, self._fed, strict=True))
 
     async def _nap(self) -> None:
         self._run.usage()  # notes the peak, and an early end

@@ -72,11 +72,14 @@ class Watch:
         found = await self._consumer.end_offsets([TopicPartition(topic, number) for number in range(counts)])
         return [found[TopicPartition(topic, number)] for number in range(counts)]
 
-    async def committed(self, group: str, topic: str, partitions: int) -> list[int]:
-        """The group's committed offset of each partition, 0 where there is none."""
+    async def committed(self, group: str, topic: str, offsets: Sequence[int]) -> bool:
+        """Whether the group has committed each partition at least up to its offset; a worker that writes to the
+        topic itself (clock) goes on beyond it."""
         found = await self._admin.list_consumer_group_offsets(group)
-        tps = [TopicPartition(topic, number) for number in range(partitions)]
-        return [max(0, found[tp].offset) if tp in found else 0 for tp in tps]
+        tps = [TopicPartition(topic, number) for number in range(len(offsets))]
+        return all(
+            tp in found and found[tp].offset >= wanted for tp, wanted in zip(tps, offsets, strict=True)
+        )
 
     async def members(self, group: str) -> int:
         """How many the group has, dead ones included until their session times out."""

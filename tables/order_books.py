@@ -129,7 +129,7 @@ class OrderBook:
         self.receipt_time = 0
         """Of the last applied record."""
         self.heard = 0
-        """Receipt time of the last sign of life in this epoch."""
+        """Receipt time of the last sign of life in this epoch, event time where it claims to be later."""
         self.last_verified: int | None = None
         """Event time at which the exchange last confirmed the whole: by a snapshot, or by a checksum that was right."""
         self.offset = -1
@@ -155,8 +155,7 @@ class OrderBook:
         self.book.replace(record.bids, record.asks)
         self.mid = 0.0  # whatever it says is where the market is
         self.last_verified = now
-        if record.receipt_time > self.heard:
-            self.heard = record.receipt_time
+        self._hear(record, now)
         self._is_at(record, True, now)
         return Effect.APPLIED
 
@@ -170,8 +169,7 @@ class OrderBook:
             or self.state == "syncing"
         ):
             return self._out_of_turn(record, now)
-        if record.receipt_time > self.heard:
-            self.heard = record.receipt_time
+        self._hear(record, now)
         if record.depth is not None:
             self.depth = record.depth
         if record.checksum is not None:
@@ -185,14 +183,14 @@ class OrderBook:
             return Effect.DUPLICATE
         if record.epoch != self.epoch:
             self._begin(record.epoch, now)
-        fresh = record.receipt_time > self.heard
-        self.heard = max(self.heard, record.receipt_time)
+        heard = self.heard
+        self._hear(record, now)
         if self.state == "broken":
             return Effect.UNUSABLE
         if record.sequence > self.sequence:
             self._gap(record, now, record.reason)
             return Effect.GAP
-        if not fresh:
+        if self.heard == heard:
             return Effect.DUPLICATE
         if self.state == "stale":
             self._judge(now)
@@ -226,12 +224,16 @@ class OrderBook:
             return Effect.DUPLICATE
         if record.epoch != self.epoch:
             self._begin(record.epoch, now)
-        if record.receipt_time > self.heard:
-            self.heard = record.receipt_time
+        self._hear(record, now)
         if self.state == "broken":
             return Effect.UNUSABLE
         self._gap(record, now)
         return Effect.GAP
+
+    def _hear(self, record: Record, now: int) -> None:
+        """A sign of life; one from the future would hide any silence until then."""
+        if record.receipt_time > self.heard:
+            self.heard = min(record.receipt_time, now)
 
     def _is_past(self, record: Record) -> bool:
         if record.epoch == self.epoch:

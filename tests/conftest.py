@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.small_disk import NotAllowed, SmallDisk
 from tradeflow.kafka import Kafka
 from tradeflow.settings import load_settings
 
@@ -26,22 +27,27 @@ def kafka(broker: Kafka) -> str:
     return broker.bootstrap
 
 
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """A shell starts its background jobs with SIGINT ignored, and children inherit that: Ctrl-C would reach none."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Mounts a file system of that many MiB, in memory; skips where that isn't allowed."""
-    mounted = []
+    disks: list[SmallDisk] = []
 
     def mount(mebibytes: int) -> Path:
-        directory = tmp_path / f"disk{len(mounted)}"
-        directory.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(directory)]
+        disk = SmallDisk(tmp_path / f"disk{len(disks)}")
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"needs the right to mount a tmpfs (root on Linux): {error}")
-        mounted.append(directory)
-        return directory
+            disk.mount(mebibytes)
+        except NotAllowed as error:
+            pytest.skip(str(error))
+        disks.append(disk)
+        return disk.directory
 
     yield mount
-    for directory in mounted:
-        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+    for disk in disks:
+        disk.unmount()

@@ -52,7 +52,7 @@ async def market(runs: Any) -> None:
         live.want_changes = changes.wanted
         for event, record in zip(run.messages, run.records, strict=True):
             if record.offset >= first:
-                live.apply(event, record.offset)
+                live.apply(event, record.offset, record.timestamp * 1_000_000)
         for topic, key, value in live.take_outputs():
             sent = outbox.append(topic, partition, key, value)
             if topic == topics.ORDERS:

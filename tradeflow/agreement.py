@@ -1,7 +1,8 @@
 """What workers must have in common, told in topic `control`: who differs is refused at start, or stops.
 
-The maps place every symbol for everybody; within a group also what is served and which strategies run, for any
-worker may get any partition.  Two sides of one disagreement would mix their records and nobody would notice.
+The maps place every symbol for everybody, and all read each other's records; within a group also what is served,
+which strategies run and which topics are read, for any worker may get any partition, and Kafka shares partitions out
+by who reads them.  Two sides of one disagreement would mix their records and nobody would notice.
 While no worker runs, anything may change.
 """
 
@@ -17,15 +18,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tradeflow import topics
-from tradeflow.messages import Steer, Terms
+from tradeflow.messages import SCHEMA_VERSION, Steer, Terms
 from tradeflow.partitions import PartitionMaps
 from tradeflow.strategies import Strategy
 
-MAPS = "maps"
+MAPS, RECORDS = "maps", "records"
+"""Scopes that concern every worker; a group's is its id."""
 
 
 class DisagreementError(RuntimeError):
-    """Another worker runs with other maps, books or strategies; the message names what differs."""
+    """Another worker runs with other terms; the message names what differs."""
 
 
 def map_terms(maps: PartitionMaps) -> dict[str, str]:
@@ -34,13 +36,21 @@ def map_terms(maps: PartitionMaps) -> dict[str, str]:
     return {f"{name}.json {symbol}": str(map_[symbol]) for name, map_ in named.items() for symbol in map_}
 
 
-def group_terms(books: Iterable[tuple[str, str]], strategies: Iterable[Strategy]) -> dict[str, str]:
-    """What every worker of a group serves and runs."""
+def record_terms() -> dict[str, str]:
+    """What every worker can read."""
+    return {"schema version": str(SCHEMA_VERSION)}
+
+
+def group_terms(
+    books: Iterable[tuple[str, str]], strategies: Iterable[Strategy], topics: Iterable[str] = ()
+) -> dict[str, str]:
+    """What every worker of a group serves, runs and reads."""
     served = {f"book {exchange}/{symbol}": "served" for exchange, symbol in books}
-    return served | {
+    runs = {
         f"strategy {one.name} with parameters {one.params_hash}": "runs in shadow" if one.shadow else "runs"
         for one in strategies
     }
+    return served | runs | {f"topic {name}": "read" for name in topics}
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
@@ -52,7 +62,7 @@ def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 
 
 class Agreement:
-    """This worker's terms by scope (`maps`, or a group's id), and whether the others' are the same.
+    """This worker's terms by scope, and whether the others' are the same.
 
     `connection`: aiokafka's arguments for any client.  `patience`: seconds that a worker which has just died may
     still count as a member of its group.  `on_steer(offset, steer)`: for each of the operators' words that stand
@@ -61,20 +71,20 @@ class Agreement:
     def __init__(
         self,
         worker: str,
-        terms: Mapping[str, Mapping[str, str]],
         connection: Mapping[str, Any],
         patience: float,
         on_steer: Callable[[int, Steer], None] = lambda offset, steer: None,
     ) -> None:
         self._worker = worker
-        self._terms = terms
+        self._terms: Mapping[str, Mapping[str, str]] = {}
         self._connection = connection
         self._patience = patience
         self._on_steer = on_steer
         self._offsets: dict[str, int] = {}
 
-    async def reach(self) -> None:
-        """To be called before joining a group.  Raises DisagreementError, KafkaError."""
+    async def reach(self, terms: Mapping[str, Mapping[str, str]]) -> None:
+        """Terms by scope.  To be called before joining a group.  Raises DisagreementError, KafkaError."""
+        self._terms = terms
         deadline = time.monotonic() + self._patience
         while conflict := self._conflict(said := await self._read()):
             if not (group := await self._active_group(said)):
@@ -103,10 +113,10 @@ class Agreement:
         return None
 
     def _words(self, scope: str, differs: str, who: str) -> str:
-        what = "the partition maps differ" if scope == MAPS else f"workers of group {scope} differ"
+        what = {MAPS: "the partition maps differ", RECORDS: "the versions of records differ"}
         return (
-            f"{what}: {differs} ({who}). Start all workers with the same maps, EXCHANGES, SYMBOLS and STRATEGIES; "
-            "to change them stop every worker first."
+            f"{what.get(scope, f'workers of group {scope} differ')}: {differs} ({who}). Start all workers with the same"
+            " version, maps, EXCHANGES, SYMBOLS, STRATEGIES and agents; to change them stop every worker first."
         )
 
     async def _read(self) -> dict[str, Terms]:
@@ -129,7 +139,7 @@ class Agreement:
 
     async def _active_group(self, said: Mapping[str, Terms]) -> str:
         """A group that has members, of all that have ever said terms."""
-        groups: Sequence[str] = sorted({*said, *self._terms} - {MAPS})
+        groups: Sequence[str] = sorted({*said, *self._terms} - {MAPS, RECORDS})
         admin = AIOKafkaAdminClient(**self._connection)
         await admin.start()
         try:

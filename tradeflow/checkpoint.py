@@ -15,11 +15,13 @@ import logging
 import shutil
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import faust
+import faust.tables
 from faust.types import TP
 
 from tradeflow.market import Market
@@ -49,6 +51,22 @@ def claim_data_dir(directory: Path, cluster: str) -> None:
     owner.write_text(cluster)
 
 
+class LocalStateError(RuntimeError):
+    """RocksDB can't write: the disk is full or broken."""
+
+
+@contextmanager
+def local(table: StateTable) -> Iterator[None]:
+    """Writes to a table's files.  Raises LocalStateError."""
+    try:
+        yield
+    except Exception as error:  # rocksdict has no class of its own for what RocksDB says
+        raise LocalStateError(
+            f"local state in {table.app.conf.datadir} can't be written: {error}. Make room there, or set"
+            " TRADEFLOW_DATA_DIR, and start the worker again"
+        ) from None
+
+
 class StateTable(faust.Table):  # type: ignore[type-arg]
     """A table of bytes whose records carry their cut's offset; recovery keeps the newer of two."""
 
@@ -62,13 +80,24 @@ class StateTable(faust.Table):  # type: ignore[type-arg]
             known = fresh[place].message.value if place in fresh else self._stored(*place)
             if message.value is None or known is None or _cut_of(message.value) >= _cut_of(known):
                 fresh[place] = event
-        super().apply_changelog_batch(fresh.values())
-        for tp, offset in last.items():
-            self.data.set_persisted_offset(tp, offset)
+        with local(self):
+            super().apply_changelog_batch(fresh.values())
+            for tp, offset in last.items():
+                self.data.set_persisted_offset(tp, offset)
 
     def _stored(self, partition: int, key: bytes) -> bytes | None:
         value: bytes | None = self.data._db_for_partition(partition).get(key)  # type: ignore[attr-defined]
         return value
+
+
+class StateTables(faust.tables.TableManager):
+    """Faust's table manager, which would sleep a second at each start, for agents that may still be starting."""
+
+    async def on_start(self) -> None:
+        await self.app.agents.wait_until_agents_started()
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
 
 def _cut_of(value: bytes) -> int:
@@ -180,6 +209,13 @@ class Markets:
         return cuts
 
     async def save(self, cuts: Iterable[Cut]) -> None:
+        try:
+            await self._save(cuts)
+        except LocalStateError as error:
+            self._outbox.fail(str(error), "Nothing is lost.")
+            raise
+
+    async def _save(self, cuts: Iterable[Cut]) -> None:
         started = time.monotonic()
         saved = [(cut, self._live[cut.tp.partition].slots) for cut in cuts]
         await self._write(
@@ -202,7 +238,8 @@ class Markets:
         sent: dict[tuple[int, str], tuple[StateTable, asyncio.Future[Sent]]] = {}
         futures: set[asyncio.Future[Sent]] = set()
         for partition, (table, key, value) in records:
-            table.data._db_for_partition(partition).put(key, value)  # type: ignore[attr-defined]
+            with local(table):
+                table.data._db_for_partition(partition).put(key, value)  # type: ignore[attr-defined]
             future = self._outbox.append(table.changelog_topic.get_topic_name(), partition, key, value)
             futures.add(future)
             sent[partition, table.name] = (table, future)
@@ -212,7 +249,8 @@ class Markets:
             raise self._outbox.error
         for (partition, _), (table, future) in sent.items():
             tp = TP(table.changelog_topic.get_topic_name(), partition)
-            table.data.set_persisted_offset(tp, future.result().last_offset)
+            with local(table):
+                table.data.set_persisted_offset(tp, future.result().last_offset)
 
     def reset(self) -> None:
         self._live.clear()

@@ -3,6 +3,11 @@
 Wire form: JSON, one record a Kafka record, key = canonical symbol, `v` = schema version, and for records of
 which a topic holds several kinds a `type`.  Prices and sizes are decimal strings, exact to the last digit.
 Times are integer nanoseconds since the Unix epoch, UTC; `None` = the exchange did not say.
+
+A new version of tradeflow may add fields, each with a default, and leave `v` as it is: readers ignore what they don't
+know and take the default for what isn't there, so old and new workers read each other.  Whatever else changes (a field
+that goes or means something else, another kind of record or another value where some are listed) raises `v`; readers
+refuse what they don't know, and workers of two `v` refuse to run together.
 """
 
 from __future__ import annotations
@@ -11,7 +16,9 @@ from typing import Literal
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SchemaVersion = Literal[1]
+"""What readers accept."""
+SCHEMA_VERSION: SchemaVersion = 1
 
 Level = tuple[str, str]
 """(price, size): decimal strings, never exponents; as a delta's size "0" removes the level."""
@@ -21,7 +28,7 @@ Side = Literal["buy", "sell"]
 
 # gc=False: they hold strings and numbers alone, which form no cycles.
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    v: int = SCHEMA_VERSION
+    v: SchemaVersion = SCHEMA_VERSION
 
 
 # --- raw: <exchange>-orderbook and <exchange>-trades, what a feed's callback was given -------------------------
@@ -388,8 +395,10 @@ class ResyncRequest(Record, frozen=True, kw_only=True, tag="resync"):
 class Terms(Record, frozen=True, kw_only=True, tag="terms"):
     """Value of `control`, key = scope: what a worker takes for agreed when it starts."""
 
+    v: int = SCHEMA_VERSION  # type: ignore[assignment]
+    """Any: this is how workers of two versions learn of each other."""
     scope: str
-    """`maps`, or a consumer group's id."""
+    """`maps`, `records`, or a consumer group's id."""
     terms: dict[str, str]
     worker: str
     time: int

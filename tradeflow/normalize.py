@@ -14,7 +14,6 @@ from itertools import chain
 import msgspec
 
 from tradeflow.messages import (
-    SCHEMA_VERSION,
     Delta,
     Down,
     Heartbeat,
@@ -60,8 +59,6 @@ def normalize(raw: Raw) -> Normalized:
 
     Symbols canonical, prices and sizes canonical decimal strings, times integer nanoseconds, sides `buy` or
     `sell`.  Raises NormalizeError."""
-    if raw.v != SCHEMA_VERSION:
-        raise NormalizeError(f"schema version {raw.v}, this worker reads {SCHEMA_VERSION}: upgrade the older")
     try:
         symbol = canonical_symbol(raw.symbol)
     except SymbolError as error:

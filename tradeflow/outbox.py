@@ -16,8 +16,13 @@ from typing import Any, NamedTuple
 log = logging.getLogger(__name__)
 
 
+KAFKAS = "Check the broker's log and disk, and the topic's max.message.bytes."
+"""What to do where Kafka refuses records."""
+
+
 class SendError(RuntimeError):
-    """Kafka refused records for good; the worker stops so that their source is read again."""
+    """Kafka refused records for good, or something else can't go on; the worker stops so that their source is read
+    again."""
 
 
 class Sent(NamedTuple):
@@ -147,7 +152,7 @@ class Outbox:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            self.fail(f"sending to {lane.topic}/{lane.partition} failed: {error!r}")
+            self.fail(f"sending to {lane.topic}/{lane.partition} failed: {error!r}", KAFKAS)
         finally:
             lane.task = None
 
@@ -164,18 +169,19 @@ class Outbox:
             self._room.set()
         error = None if future.cancelled() else future.exception()
         if future.cancelled() or error is not None:
-            self.fail(f"Kafka did not take {count} records for {lane.topic}/{lane.partition}: {error!r}")
+            self.fail(
+                f"Kafka did not take {count} records for {lane.topic}/{lane.partition}: {error!r}", KAFKAS
+            )
         elif not batch.done.done():  # else: something else has failed before
             batch.done.set_result(Sent(future.result().offset + count - 1, count))
         self._unacked.discard(batch.done)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, remedy: str) -> None:
         """From now on nothing settles, so nothing is committed, and the process ends."""
         if self.error is not None:
             return
         self.error = SendError(
-            f"{reason}. The worker stops; what it read since its last commit is read again after a restart. "
-            "Check the broker's log and disk, and the topic's max.message.bytes."
+            f"{reason}. The worker stops; what it read since its last commit is read again after a restart. {remedy}"
         )
         log.critical("%s", self.error)
         for done in self._unacked:

@@ -6,6 +6,7 @@ One record when idle, hundreds under load: runs size themselves and add no laten
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,8 @@ from aiokafka.consumer import fetcher
 from faust.serializers.schemas import Schema
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, Message
+
+from tradeflow.messages import SCHEMA_VERSION
 
 MAX_RUN = 500
 """Records a run at the most: bounds how long one run keeps the event loop."""
@@ -134,5 +137,23 @@ class RunSchema(Schema):  # type: ignore[type-arg]
                 messages.append(self._decode_one(record.value or b""))
                 usable.append(record)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                unusable.append((record, str(error)))
+                unusable.append((record, _newer(record.value) or str(error)))
         return Run(message, messages, usable, unusable)
+
+
+class _Version(msgspec.Struct):
+    v: int = SCHEMA_VERSION
+
+
+_decode_version = msgspec.json.Decoder(_Version).decode
+
+
+def _newer(value: bytes | None) -> str:
+    """Where a record can't be decoded because it is of a later version: that, which says more than what it led to."""
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        if (version := _decode_version(value or b"").v) > SCHEMA_VERSION:
+            return (
+                f"schema version {version}, this worker reads {SCHEMA_VERSION}: a newer one wrote it. Upgrade this"
+                " worker, then send the letter again"
+            )
+    return ""

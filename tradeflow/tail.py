@@ -22,12 +22,14 @@ from mode import Service
 from tradeflow import topics
 from tradeflow.market.orders import NEXT
 from tradeflow.messages import (
+    SCHEMA_VERSION,
     DeadLetter,
     Execution,
     FeedClaim,
     Order,
     OrderStatus,
     PositionRecord,
+    SchemaVersion,
     Steer,
     Terms,
     TopOfBook,
@@ -57,6 +59,7 @@ class _Version(msgspec.Struct, gc=False):
     epoch: int
     sequence: int
     event_time: int
+    v: SchemaVersion = SCHEMA_VERSION
 
 
 class KnownOrder:
@@ -124,6 +127,7 @@ class Tail(Service):
         self.dead_letters = 0
         self._consumer: AIOKafkaConsumer | None = None
         self._beat = time.monotonic()
+        self._wall = time.time()
         self._woke = 0.0
         self.order_counts: dict[str, int] = {}
         self.execution_counts: dict[str, int] = {}
@@ -168,14 +172,17 @@ class Tail(Service):
         if not consumer or not partitions:
             return math.inf
         oldest = min((consumer.last_poll_timestamp(partition) or 0) / 1000 for partition in partitions)
-        return time.time() - oldest if oldest > self._woke else math.inf
+        now = time.time()
+        return max(0.0, now - oldest) if self._woke < oldest <= now + PAUSE else math.inf
 
     def note_beat(self) -> None:
-        """The event loop turns; after a pause nothing counts that may have been asked for before it."""
-        now = time.monotonic()
-        if now - self._beat > PAUSE:
-            self._woke = time.time() + MAX_DELAY_MS / 2000
-        self._beat = now
+        """The event loop turns; after a pause, or a step of the clock, nothing counts that may have been asked for
+        before it."""
+        now, wall = time.monotonic(), time.time()
+        passed = now - self._beat
+        if passed > PAUSE or abs(wall - self._wall - passed) > PAUSE:
+            self._woke = wall + MAX_DELAY_MS / 2000
+        self._beat, self._wall = now, wall
 
     @Service.task
     async def _keep_beating(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from tradeflow.kafka_security import NotLetIn, why_not
@@ -30,6 +31,8 @@ DEAD_LETTERS = "dead-letters"
 DAY = 86_400_000  # milliseconds
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """A whole book of a deep exchange is one record."""
+BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""Records bear the broker's time, not that of the worker that wrote them: what a market holds receipt times to."""
 
 
 class TopicError(RuntimeError):
@@ -52,7 +55,11 @@ class TopicSpec(NamedTuple):
     """Partitions carry meaning (a map's numbers): their count must be exactly this."""
 
     def config(self) -> dict[str, str]:
-        return {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MAX_RECORD_BYTES)}
+        return {
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(MAX_RECORD_BYTES),
+            **BROKERS_TIME,
+        }
 
 
 def topic_specs(maps: PartitionMaps) -> list[TopicSpec]:
@@ -99,6 +106,7 @@ async def declare_topics(
         counts = await _partition_counts(admin, specs)
         for spec in specs:
             await _check(admin, spec, counts[spec.name])
+        await _check_times(admin, specs)
         return str((await admin.describe_cluster())["cluster_id"])
     except KafkaError as error:
         raise TopicError(
@@ -132,6 +140,19 @@ async def _check(admin: AIOKafkaAdminClient, spec: TopicSpec, count: int) -> Non
         "Stop all workers; then either edit the maps so that their largest number fits the topic, "
         "or move the data away, delete the topic and start again."
     )
+
+
+async def _check_times(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+    """Topics that were made before may bear their writers' times; altering them could undo what else is set there."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs]
+    for response in await admin.describe_configs(resources) if resources else ():
+        for _, _, _, name, entries in response.resources:
+            if BROKERS_TIME.items().isdisjoint((entry[0], entry[1]) for entry in entries):
+                log.warning(
+                    "topic %s bears its writers' times: a clock that jumps ahead could silence books until the others"
+                    " have caught up. Set message.timestamp.type=LogAppendTime on it (kafka-configs --alter)",
+                    name,
+                )
 
 
 async def _connect(client: Mapping[str, Any], timeout: float) -> AIOKafkaAdminClient:

@@ -60,6 +60,30 @@ class State(Protocol):
         """True for topics whose committed offset is that of a cut."""
 
 
+FETCH_GRACE = 0.25
+"""Seconds by which a fetch may outlast its own timeout."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """No fetch keeps the thread from a commit.
+
+    aiokafka's fetch waits until a rebalance is over, the rebalance for our last commit, and that for one of the two
+    calls which the thread makes at a time: after a fetcher was started anew, both may be fetches."""
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        # It takes records out only where nothing is awaited: what is cancelled has lost none.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if timeout is None else timeout + FETCH_GRACE):
+                return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        return {}
+
+
 class Consumer(driver.Consumer):
     """Commits the longest acked prefix, with a checkpoint of the state at the same cut."""
 
@@ -72,6 +96,9 @@ class Consumer(driver.Consumer):
         self._rewinds = 0
         self._needs_seek = True
         self._checkpoint_lock = asyncio.Lock()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # -- reading
 

@@ -14,9 +14,17 @@ import msgspec
 from yarl import URL
 
 from tradeflow import topics
-from tradeflow.agreement import MAPS, Agreement, DisagreementError, group_terms, map_terms
+from tradeflow.agreement import (
+    MAPS,
+    RECORDS,
+    Agreement,
+    DisagreementError,
+    group_terms,
+    map_terms,
+    record_terms,
+)
 from tradeflow.changes import BookChanges
-from tradeflow.checkpoint import Markets, StateTable, claim_data_dir
+from tradeflow.checkpoint import Markets, StateTable, StateTables, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
 from tradeflow.feeds.registry import check_exchanges
 from tradeflow.garbage import settle_garbage
@@ -48,6 +56,8 @@ strategies = load_strategies(config.strategies, maps, config.strategies_file)
 trading = TradingSetup(config, maps, books, strategies)
 specs = topics.topic_specs(maps)
 kafka_client = client_options(config)
+group_heartbeat = config.session_timeout / 5
+"""Seconds after which a worker that has lost its partitions knows."""
 any_address = config.web_host in ("0.0.0.0", "::")  # noqa: S104
 web_host = config.web_advertised_host or (socket.gethostname() if any_address else config.web_host)
 web_url = URL.build(scheme="http", host=web_host, port=config.web_port)
@@ -71,11 +81,15 @@ class App(faust.App):
             cluster = await topics.declare_topics(
                 kafka_client, specs, replication=config.replication_factor, timeout=config.kafka_wait
             )
-            await agreement.reach()
+            await agreement.reach(own_terms())
         except (topics.TopicError, ListenError, DisagreementError) as error:
             log.critical("%s", error)
             raise SystemExit(1) from None
-        claim_data_dir(config.data_dir, cluster)
+        try:
+            claim_data_dir(config.data_dir, cluster)
+        except OSError as error:
+            log.critical("TRADEFLOW_DATA_DIR=%s can't be used: %s", config.data_dir, error)
+            raise SystemExit(1) from None
         await super().on_first_start()
 
     async def on_started_init_extra_services(self) -> None:
@@ -100,7 +114,7 @@ app = App(
     stream_buffer_maxsize=400,  # runs, not records
     broker_commit_interval=config.commit_interval,
     broker_session_timeout=config.session_timeout,
-    broker_heartbeat_interval=config.session_timeout / 5,
+    broker_heartbeat_interval=group_heartbeat,
     broker_request_timeout=max(90.0, config.session_timeout * 2),
     consumer_auto_offset_reset="earliest",
     producer_linger=0,
@@ -108,6 +122,7 @@ app = App(
     producer_max_batch_size=1024 * 1024,
     producer_max_request_size=topics.MAX_RECORD_BYTES,
     Router=router_for(maps.symbols),
+    TableManager=StateTables,
     canonical_url=web_url,
     web_host=config.web_host,
     web_port=config.web_port,
@@ -144,7 +159,7 @@ def state_table(name: str) -> StateTable:
         partitions=maps.symbols.count,
         key_type=bytes,
         value_type=bytes,
-        extra_topic_configs={"max.message.bytes": str(topics.MAX_RECORD_BYTES)},
+        extra_topic_configs={"max.message.bytes": str(topics.MAX_RECORD_BYTES), **topics.BROKERS_TIME},
         options={"block_cache_size": 8 << 20, "write_buffer_size": 8 << 20},
     )
     app.tables.add(table)
@@ -185,7 +200,7 @@ def agent(topic: Any, name: str, role: str) -> Callable[[Any], Any]:
                 await function(stream)
             except Exception as error:
                 log.critical("agent %s failed; the worker stops", name, exc_info=True)
-                outbox.fail(f"agent {name} failed: {error!r}")
+                outbox.fail(f"agent {name} failed: {error!r}", "The traceback says more.")
                 raise
 
         return app.agent(topic, name=name)(guarded) if config.role in ("all", role) else function
@@ -224,21 +239,27 @@ steering = Steering(outbox, owned_partitions, markets.owned)
 if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))
 feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
-feed_service = Feeds(feed_plan, maps, config, feed_outbox)
-agreement = Agreement(
-    feed_service.worker,
-    {
-        MAPS: map_terms(maps),
-        str(app.conf.id): (
-            group_terms(books, ())
-            if config.role == "feeds"
-            else group_terms(books, strategies) | trading.terms()
-        ),
-    },
-    kafka_client,
-    patience=config.session_timeout + 2,
-    on_steer=steering.note,
+feed_service = Feeds(
+    feed_plan,
+    maps,
+    config,
+    feed_outbox,
+    contest_after=group_heartbeat + 0.5,
+    may_contest=lambda: not app.rebalancing,
 )
+agreement = Agreement(
+    feed_service.worker, kafka_client, patience=config.session_timeout + 2, on_steer=steering.note
+)
+
+
+def own_terms() -> dict[str, dict[str, str]]:
+    """What other workers must have in common with this one, once all agents are known."""
+    channels = [agent.channel for agent in app.agents.values()]
+    read = {name for channel in channels for name in getattr(channel, "topics", ())}
+    group = group_terms(books, strategies if config.role != "feeds" else (), sorted(read))
+    if config.role != "feeds":
+        group |= trading.terms()
+    return {MAPS: map_terms(maps), RECORDS: record_terms(), str(app.conf.id): group}
 
 
 def hear_terms(offset: int, terms: Terms) -> None:

@@ -20,6 +20,7 @@ app = Application(
     commit_interval=1.0,
     state_dir="state",
     producer_extra_config={"acks": "all"},
+    consumer_extra_config={"session.timeout.ms": 10_000},
     loglevel="WARNING",
 )
 events = app.topic("market-events", value_deserializer="json")

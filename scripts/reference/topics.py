@@ -23,12 +23,14 @@ HEAD = f"""\
 
 Every worker declares all topics at start and checks how many partitions they have.  A record is one JSON
 object.  `v` is the version of its schema, now {messages.SCHEMA_VERSION}; where a topic holds several kinds, \
-`type` tells them apart.
+`type` tells them apart.  Fields may be added under the same `v`: ignore those that you don't know.  Refuse a `v` that
+you don't know.  A record's Kafka timestamp is the broker's (`message.timestamp.type=LogAppendTime`).
 
 - Prices and sizes are decimal strings, exact to the exchange's last digit, never with an exponent.
 - Times are integer nanoseconds since 1970, UTC.  `exchange_time` is the exchange's own, null where it gave none
   (in the raw topics as the exchange spells it); `receipt_time` is when our socket had it; `event_time` is the
-  largest receipt time so far in the partition.
+  largest receipt time so far in the partition, where one that is more than a second ahead of the broker's time of
+  the record counts as that.
 - `epoch` is one unbroken subscription.  `sequence` counts from 0 in it without a hole: books, trades and instruments
   of each symbol apart.  A record at or below the last (`epoch`, `sequence`) has been seen: drop it.
 - `exchange_sequence` is the exchange's own number, null where it has none.

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +33,8 @@ class Cluster:
     def __init__(self, directory: Path, **env: str) -> None:
         settings = load_settings()
         self.directory = directory
-        self.kafka = Kafka(directory / "kafka", cache_dir=settings.cache_dir, maven_url=settings.maven_url)
+        self._sources = {"cache_dir": settings.cache_dir, "maven_url": settings.maven_url}
+        self.kafka = Kafka(directory / "kafka", **self._sources)
         self.workers: list[Worker] = []
         self.maps = load_maps()
         self.env = {
@@ -55,13 +57,20 @@ class Cluster:
             worker.child.stop()
         self.kafka.stop()
 
+    def restart_kafka(self, **properties: str) -> None:
+        """In good order, on the same data and port, with other properties (`_` for `.`)."""
+        self.kafka.stop()
+        named = {name.replace("_", "."): value for name, value in properties.items()}
+        self.kafka = Kafka(self.kafka.data_dir, self.kafka.port, properties=named, **self._sources).start()
+
     @property
     def brokers(self) -> str:
         return self.kafka.bootstrap
 
-    def worker(self, name: str = "w1", **env: str) -> Worker:
-        """Start a worker; the same name again continues in the same data directory."""
-        worker = Worker(name, self.directory, {**self.env, **env})
+    def worker(self, name: str = "w1", *, by: Sequence[str] = ("tradeflow.cli",), **env: str) -> Worker:
+        """Start a worker; the same name again continues in the same data directory.  `by`: a module that runs the
+        command line, and arguments of its own."""
+        worker = Worker(name, self.directory, {**self.env, **env}, by)
         self.workers.append(worker)
         return worker
 
@@ -77,11 +86,11 @@ class Cluster:
 class Worker:
     """One worker process and its web views."""
 
-    def __init__(self, name: str, directory: Path, env: dict[str, str]) -> None:
+    def __init__(self, name: str, directory: Path, env: dict[str, str], by: Sequence[str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         env = {**env, "TRADEFLOW_WEB_PORT": str(self.port), "TRADEFLOW_DATA_DIR": str(directory / name)}
-        self.child = Child(name, ["tradeflow.cli", "worker", "-l", "info"], directory / f"{name}.log", env)
+        self.child = Child(name, [*by, "worker", "-l", "info"], directory / f"{name}.log", env)
 
     def wait_ready(self, timeout: float = 60.0) -> Self:
         until(self._is_ready, timeout, "the worker is ready")

@@ -48,7 +48,7 @@ class Reference:
                 balances=setup.balances,
             )
             for record in records:
-                market.apply(decode(record.value), record.offset)
+                market.apply(decode(record.value), record.offset, record.timestamp * 1_000_000)
                 for output in market.take_outputs():
                     self._note(output.topic, output.value)
 

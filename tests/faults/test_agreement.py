@@ -20,7 +20,7 @@ IMPATIENT = {"TRADEFLOW_SESSION_TIMEOUT": "1", "TRADEFLOW_HEARTBEAT_INTERVAL": "
 
 def other_maps(cluster: Cluster, directory: Path) -> Path:
     """The same maps with two symbols in each other's place."""
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     for name, map_ in {"symbols": cluster.maps.symbols, **cluster.maps.exchanges}.items():
         places = dict(map_)
         if name == "symbols":

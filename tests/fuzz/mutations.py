@@ -33,7 +33,7 @@ def parse(text: str) -> Any:
 
 def dump(value: Any) -> str:
     if isinstance(value, Token):
-        return value
+        return str(value)  # of no other type than a frame has, should it be all there is
     if isinstance(value, Object):
         return "{" + ",".join(f"{json.dumps(key)}:{dump(item)}" for key, item in value) + "}"
     if isinstance(value, list):

@@ -107,6 +107,14 @@ def test_a_topic_with_another_partition_count_is_refused(tmp_path: Path, kafka: 
     assert "Traceback" not in done.stderr
 
 
+def test_a_data_directory_that_is_none_is_refused_by_name(tmp_path: Path, kafka: str) -> None:
+    (tmp_path / "data").write_text("a file")
+    done = worker(tmp_path, KAFKA_BROKERS=kafka, TRADEFLOW_WEB_PORT=str(free_port()))
+    assert done.returncode == 1
+    assert f"TRADEFLOW_DATA_DIR={tmp_path / 'data'} can't be used: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_no_kafka_at_start_ends_with_what_to_do(tmp_path: Path) -> None:
     done = worker(
         tmp_path,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tradeflow.partitions import load_maps
 from tradeflow.ports import free_port
@@ -25,6 +28,25 @@ def name() -> str:
 async def test_declaring_twice_changes_nothing(kafka: str, name: str) -> None:
     cluster = await declare_topics({"bootstrap_servers": kafka}, [spec(3, name)])
     assert cluster == await declare_topics({"bootstrap_servers": kafka}, [spec(3, name)])
+
+
+async def test_topics_bear_the_brokers_time_and_who_has_others_is_told(
+    kafka: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = {"bootstrap_servers": kafka}
+    await declare_topics(client, [spec(1, name)])
+    assert "bears its writers' times" not in caplog.text
+    async with AIOKafkaProducer(**client) as producer:
+        sent = await producer.send_and_wait(name, b"{}", timestamp_ms=1)
+    assert sent.timestamp_type == 1
+    assert abs(sent.timestamp / 1000 - time.time()) < 60
+
+    admin = AIOKafkaAdminClient(**client)
+    await admin.start()
+    await admin.create_topics([NewTopic(f"{name}-old", 1, 1)])
+    await admin.close()
+    await declare_topics(client, [spec(1, f"{name}-old")])
+    assert f"topic {name}-old bears its writers' times" in caplog.text
 
 
 async def test_a_wrong_partition_count_is_refused_with_the_fix(kafka: str, name: str) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tradeflow.agreement import MAPS, Agreement, decode_control, difference, group_terms, map_terms
+from tradeflow.agreement import (
+    MAPS,
+    Agreement,
+    decode_control,
+    difference,
+    group_terms,
+    map_terms,
+    record_terms,
+)
 from tradeflow.messages import Terms
 from tradeflow.partitions import PartitionMap, PartitionMaps
 from tradeflow.strategies import load_strategy
@@ -13,7 +21,8 @@ OURS = {"symbols.json BTC-USDT": "0", "symbols.json ETH-USDT": "1"}
 
 
 def agreement(offset: int = 7) -> Agreement:
-    made = Agreement("we", {MAPS: OURS}, {}, patience=1)
+    made = Agreement("we", {}, patience=1)
+    made._terms = {MAPS: OURS}
     made._offsets = {MAPS: offset}
     return made
 
@@ -35,6 +44,16 @@ def test_what_a_group_serves_and_runs_are_terms() -> None:
     assert difference(one, one) == ""
     assert "book kraken/BTC-USDT: served here, none there" in difference(one, group_terms([], []))
     assert "strategy imbalance with parameters" in difference(one, group_terms(books, []))
+    assert difference(group_terms([], [], ["trades"]), {}) == "topic trades: read here, none there"
+
+
+def test_the_terms_of_any_version_are_read() -> None:
+    """Else a worker would take one that it can't read for none."""
+    theirs = decode_control(
+        b'{"v":2,"type":"terms","scope":"records","terms":{"schema version":"2"},"worker":"w","time":1}'
+    )
+    assert theirs is not None
+    assert difference(record_terms(), theirs.terms) == "schema version: 1 here, 2 there"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +92,7 @@ def test_nobody_stops_for(offset: int, heard: Terms) -> None:
 
 
 def test_before_it_has_said_its_own_a_worker_stops_for_nobody() -> None:
-    assert Agreement("we", {MAPS: OURS}, {}, 1).heard(8, terms(**{"symbols.json ETH-USDT": "2"})) == ""
+    assert Agreement("we", {}, 1).heard(8, terms(**{"symbols.json ETH-USDT": "2"})) == ""
 
 
 def test_what_else_is_in_the_topic_is_left_alone() -> None:

@@ -7,9 +7,11 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from bench import paper_runs
+from bench import paper_runs, report
 from bench.latency import percentile
 from bench.load import Load
+from bench.processes import ROOT
+from bench.recovery import Recovery
 from tables.book import Book
 from tradeflow.messages import Delta, Snapshot
 
@@ -64,3 +66,21 @@ def test_rules_of_a_desk_that_changes_none_are_the_paper_exchanges_own(
     assert paper_runs.tradeflow(maker, events) == plain
     monkeypatch.setattr(paper_runs.Rules, "IN_FULL", True)
     assert paper_runs.tradeflow(maker, events) != plain
+
+
+def test_a_part_of_the_report_is_made_anew_and_nothing_else_touched() -> None:
+    document = (ROOT / "docs" / "benchmarks.md").read_text()
+    found = report.recovery_table([Recovery("other", 4.0, 8.0), Recovery("tradeflow", 2.0, 2.0)])
+    values = {"command": 'make bench ARGS="…"', "machine": "- a day", "books": 2, "depth": 9, "deltas": 40}
+    once = report.refreshed(document, "recovery", table=found, repeats=1, **values)
+    for text in ('make bench ARGS="…"', "- a day", "0.50 ×", "0.25 ×"):
+        assert text in once
+    assert report.refreshed(once, "recovery", table=found, repeats=3, **values) != once
+    assert report.refreshed(once, "recovery", table=found, repeats=1, **values) == once
+    [others, _] = document.split("<!-- recovery -->")
+    assert once.startswith(others)
+
+
+def test_a_report_without_marks_is_told() -> None:
+    with pytest.raises(ValueError, match="no part 'recovery'"):
+        report.refreshed("# Benchmarks\n", "recovery")

@@ -32,7 +32,7 @@ def clock():
 
 @pytest.fixture
 def publisher(kafka, clock):
-    publisher = Publisher("binance", PARTITIONS, kafka.send, clock=clock)
+    publisher = Publisher("binance", PARTITIONS, kafka.send, clock=clock, steady=clock)
     publisher.begin(41)
     return publisher
 
@@ -158,6 +158,35 @@ def test_heartbeats_are_for_quiet_synced_books_on_a_connection_that_lives(publis
     clock.now += SECOND
     publisher.heartbeat(SECOND)
     assert len(kafka.of(RawHeartbeat)) == 2, "no sign of life since: nothing may be claimed"
+
+
+@pytest.mark.parametrize("step", [-3600 * SECOND, 3600 * SECOND])
+def test_heartbeats_go_by_a_clock_that_nobody_sets(kafka, step):
+    wall, steady = Clock(), Clock()
+    publisher = Publisher("binance", PARTITIONS, kafka.send, clock=wall, steady=steady)
+    publisher.begin(41)
+    book(publisher, snapshot=True, at=wall.now)
+    wall.now += step
+    steady.now += SECOND
+    publisher.alive(wall.now)
+    publisher.heartbeat(SECOND)
+    assert [h.receipt_time for h in kafka.of(RawHeartbeat)] == [wall.now], (
+        "quiet for a second, not for an hour"
+    )
+    wall.now -= step
+    steady.now += SECOND
+    publisher.heartbeat(SECOND)
+    assert len(kafka.of(RawHeartbeat)) == 2
+    steady.now += 2 * SECOND
+    publisher.heartbeat(SECOND)
+    assert len(kafka.of(RawHeartbeat)) == 2, "no sign of life since: nothing may be claimed"
+    assert publisher.quiet_seconds == 3
+
+
+def test_a_clock_that_was_set_back_does_not_hold_resyncs_up(publisher, clock):
+    whole(publisher)
+    clock.now -= 3600 * SECOND
+    assert publisher.wants("BTC-USDT", -1, clock.now)
 
 
 def test_a_record_that_cannot_be_sent_ends_the_epoch(publisher, kafka):

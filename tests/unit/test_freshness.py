@@ -37,6 +37,17 @@ def test_a_book_is_silent_by_the_workers_clock_though_its_log_is_late() -> None:
     assert quality == ("stale", "silent for 5.0 s")
 
 
+@pytest.mark.parametrize(("ahead", "expected"), [(2 * SECOND, "live"), (2 * SECOND + 1, "stale")])
+def test_a_worker_whose_clock_is_behind_its_log_calls_nothing_live(ahead: int, expected: str) -> None:
+    """It could not tell what is old."""
+    for quality in (
+        freshness.of_book("live", "", NOW + ahead, NOW + ahead, NOW, 5 * SECOND),
+        freshness.of_list("live", "", NOW + ahead, NOW, 0.1),
+    ):
+        assert quality.state == expected
+        assert ("2.0 s ahead of this worker's clock" in quality.reason) == (expected == "stale")
+
+
 @pytest.mark.parametrize(
     ("age", "expected"), [(0.1, "live"), (2.0, "live"), (2.1, "stale"), (math.inf, "stale")]
 )
@@ -100,3 +111,24 @@ def test_a_tail_that_slept_is_old_until_kafka_has_answered_anew(monkeypatch: pyt
     tail._consumer.polled[0] = 1_009_200  # type: ignore[attr-defined]
     assert tail.age() == 0
     assert PAUSE < 9
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_step_of_the_clock_makes_the_tail_old_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    """What was set by the clock of before would else count for an hour."""
+    clock = {"wall": 10_000.0, "monotonic": 50.0}
+    monkeypatch.setattr("time.time", lambda: clock["wall"])
+    monkeypatch.setattr("time.monotonic", lambda: clock["monotonic"])
+    tail = Tail({"bootstrap_servers": "127.0.0.1:1"})
+    tail._consumer = _Consumer(10_000_000)  # type: ignore[assignment]
+    clock["monotonic"] += PAUSE + 1  # it was frozen: what was polled before `_woke` is old
+    tail.note_beat()
+    clock["wall"] += step + 0.2
+    clock["monotonic"] += 0.2
+    tail.note_beat()
+    assert tail.age() == math.inf
+    clock["wall"] += 0.2
+    tail._consumer.polled[0] = clock["wall"] * 1000  # type: ignore[attr-defined]
+    assert tail.age() == 0

@@ -44,6 +44,8 @@ def test_a_run_is_decoded_as_a_whole():
         (b"[]", "Expected `object`"),
         (b"%b,%b" % (msgspec.json.encode(GOOD[1]), msgspec.json.encode(GOOD[2])), "trailing characters"),
         (b'{"type":"candle"}', "Invalid value 'candle'"),
+        (b'{"type":"candle","v":2}', "schema version 2, this worker reads 1: a newer one wrote it. Upgrade"),
+        (msgspec.json.encode(GOOD[2]).replace(b'"v":1', b'"v":3'), "schema version 3, this worker reads 1"),
         (
             b'{"type":"down","exchange":"x","symbol":"y","epoch":1,"sequence":1,"receipt_time":1}',
             "missing.*reason",

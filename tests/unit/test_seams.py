@@ -13,11 +13,13 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.record.default_records import DefaultRecord
+from faust.agents.manager import AgentManager
 from faust.app.base import App
 from faust.app.router import Router
 from faust.serializers.schemas import Schema
 from faust.stores import rocksdb
 from faust.tables.base import Collection
+from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
@@ -31,6 +33,12 @@ SEAMS = [
     (driver.Consumer, "seek_to_committed", []),
     (driver.AIOKafkaConsumerThread, "seek_wait", ["partitions"]),
     (driver.AIOKafkaConsumerThread, "earliest_offsets", ["partitions"]),
+    (
+        driver.AIOKafkaConsumerThread,
+        "_fetch_records",
+        ["consumer", "active_partitions", "timeout", "max_records"],
+    ),
+    (driver.Consumer, "_new_consumer_thread", []),
     (driver.Consumer, "verify_event_path", ["now", "tp"]),
     (driver.Consumer, "ack", ["message"]),
     (driver.Consumer, "_add_gap", ["tp", "offset_from", "offset_to"]),
@@ -49,6 +57,9 @@ SEAMS = [
     (Schema, "loads_key", ["app", "message", "loads", "serializer"]),
     (Schema, "loads_value", ["app", "message", "loads", "serializer"]),
     (Collection, "apply_changelog_batch", ["batch"]),
+    (TableManager, "on_start", []),
+    (TableManager, "_update_channels", []),
+    (AgentManager, "wait_until_agents_started", []),
     (rocksdb.Store, "_db_for_partition", ["partition"]),
     (rocksdb.Store, "set_persisted_offset", ["tp", "offset"]),
     (App, "on_first_start", []),

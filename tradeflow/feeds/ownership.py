@@ -2,7 +2,8 @@
 
 A dead worker's feeds move with its partitions.  A claim in `feed-claims` (one partition) fences the former
 owner: its offset is the epoch of everything that the connection delivers, so the newer claim is the higher
-epoch.  An owner that sees a foreign claim above its own, made by a worker that woke up late, claims again.
+epoch.  An owner that sees a foreign claim above its own, made by a worker that woke up late, claims again; but not
+before it must know that it is the owner, for as long as both believe that they are, each would outbid the other.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -35,14 +36,21 @@ class Feeds(Service):
         maps: PartitionMaps,
         settings: Settings,
         outbox: Outbox,
+        *,
+        contest_after: float = 0.0,
+        may_contest: Callable[[], bool] = lambda: True,
         **kwargs: Any,
     ) -> None:
+        """contest_after: seconds after which a worker that isn't the owner any more knows; may_contest: false while
+        partitions are being shared out."""
         super().__init__(**kwargs)
         self.worker = uuid.uuid4().hex[:12]
         self._feeds = feeds
         self._maps = maps
         self._settings = settings
         self._outbox = outbox
+        self._contest_after = contest_after
+        self._may_contest = may_contest
         self._running: dict[int, tuple[Supervisor, asyncio.Task[None]]] = {}
 
     async def assign(self, partitions: set[int]) -> None:
@@ -69,9 +77,17 @@ class Feeds(Service):
 
     def foreign_claim(self, epoch: int, claim: FeedClaim) -> None:
         """A claim was read back from Kafka: one of another worker above ours means that readers drop our records."""
+        if claim.feed in self._running and claim.worker != self.worker:
+            asyncio.get_running_loop().call_later(self._contest_after, self._contest, epoch, claim)
+
+    def _contest(self, epoch: int, claim: FeedClaim) -> None:
         running = self._running.get(claim.feed)
-        if running is not None and claim.worker != self.worker:
+        if running is None:
+            return
+        if self._may_contest():
             running[0].outbid(epoch, f"claimed by worker {claim.worker} at epoch {epoch}")
+        else:
+            asyncio.get_running_loop().call_later(self._contest_after, self._contest, epoch, claim)
 
     def status(self) -> list[dict[str, Any]]:
         return [

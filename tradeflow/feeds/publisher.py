@@ -97,9 +97,13 @@ class Publisher:
         *,
         check_ticks: bool = True,
         clock: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """partitions: this feed's canonical symbols -> partition in the exchange's raw topics; check_ticks: a price
-        that isn't a multiple of its instrument's tick is a gap."""
+        that isn't a multiple of its instrument's tick is a gap.
+
+        Nanoseconds of both clocks: `clock` stamps records, and may be set; how long ago something was is measured
+        with `steady`."""
         self.exchange = exchange
         self.book_topic = f"{exchange}-orderbook"
         self.trade_topic = f"{exchange}-trades"
@@ -122,11 +126,14 @@ class Publisher:
         """Deliveries for a symbol that isn't this feed's."""
         self.last_message_time: int | None = None
         self.last_alive = 0
+        """Receipt time of the last sign of life."""
+        self._alive_at = steady()
         self._open = False
         self._symbols = {symbol: _Symbol(symbol, partition) for symbol, partition in partitions.items()}
         self._send = send
         self._check_ticks = check_ticks
         self._clock = clock
+        self._steady = steady
         self._encode = msgspec.json.Encoder().encode
 
     @property
@@ -134,6 +141,11 @@ class Publisher:
         """Every symbol that the exchange serves has had its snapshot in this epoch."""
         served = [state for state in self._symbols.values() if not state.unavailable]
         return bool(served) and all(state.synced for state in served)
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Since the last sign of life of the connection."""
+        return (self._steady() - self._alive_at) / 1e9
 
     @property
     def unavailable_symbols(self) -> dict[str, str]:
@@ -147,7 +159,7 @@ class Publisher:
         self.failure = ""
         self.failed.clear()
         self.gaps.clear()
-        self.last_alive = self._clock()
+        self.alive(self._clock())
         for state in self._symbols.values():
             state.reset()
         self._open = True
@@ -201,7 +213,7 @@ class Publisher:
             return
         if self._publish(self.book_topic, state, record):
             state.book_sequence += 1
-            state.last_sent = receipt_time
+            state.last_sent = self._steady()
             if snapshot:
                 self._is_whole(symbol, state)
             self._count(receipt_time)
@@ -262,7 +274,7 @@ class Publisher:
             state.tick = Tick(tick) if tick and self._check_ticks else None
 
     def alive(self, receipt_time: int) -> None:
-        self.last_alive = receipt_time
+        self.last_alive, self._alive_at = receipt_time, self._steady()
 
     def gap(self, symbol: str, reason: str, *, doubts_instrument: bool = False) -> None:
         """Mark the gap for readers at once: a heartbeat beyond the number of a record that never comes.
@@ -281,7 +293,7 @@ class Publisher:
         if state.synced:
             state.synced = False
             state.book_sequence += 1
-            self._beat(symbol, state, self._clock())
+            self._beat(symbol, state)
         state.gapped = True
         self.noted.set()
 
@@ -293,7 +305,9 @@ class Publisher:
         state = self._symbols[symbol]
         if state.unavailable or state.snapshot_sequence < 0:
             return False
-        return sequence >= state.snapshot_sequence or time - state.snapshot_time >= OVERTAKEN_NS
+        if sequence >= state.snapshot_sequence or time - state.snapshot_time >= OVERTAKEN_NS:
+            return True
+        return self._clock() < state.snapshot_time  # the clock was set back since: nothing to compare with
 
     def unavailable(self, symbol: str, reason: str) -> None:
         state = self._accept(symbol)
@@ -315,15 +329,15 @@ class Publisher:
 
     def heartbeat(self, interval_ns: int) -> None:
         """A heartbeat for each book that had no record for `interval_ns`, if the connection shows life."""
-        now = self._clock()
-        if not self._open or self.failure or now - self.last_alive > 2 * interval_ns:
+        now = self._steady()
+        if not self._open or self.failure or now - self._alive_at > 2 * interval_ns:
             return
         for symbol, state in self._symbols.items():
             is_due = now - state.last_sent >= interval_ns
-            if is_due and (state.synced or state.gapped) and not self._beat(symbol, state, now):
+            if is_due and (state.synced or state.gapped) and not self._beat(symbol, state):
                 return
 
-    def _beat(self, symbol: str, state: _Symbol, now: int) -> bool:
+    def _beat(self, symbol: str, state: _Symbol) -> bool:
         record = RawHeartbeat(
             exchange=self.exchange,
             symbol=symbol,
@@ -334,7 +348,7 @@ class Publisher:
         )
         if not self._publish(self.book_topic, state, record):
             return False
-        state.last_sent = now
+        state.last_sent = self._steady()
         return True
 
     def _is_whole(self, symbol: str, state: _Symbol) -> None:
@@ -373,13 +387,13 @@ class Publisher:
         except Exception as error:
             logger.debug("%s %s: the down record has to wait: %r", self.exchange, symbol, error)
             return False
-        state.last_sent = record.receipt_time
+        state.last_sent = self._steady()
         return True
 
     def _count(self, receipt_time: int) -> None:
         self.messages += 1
         self.last_message_time = receipt_time
-        self.last_alive = receipt_time
+        self.alive(receipt_time)
 
     def _fail(self, symbol: str, error: Exception) -> None:
         self.errors += 1

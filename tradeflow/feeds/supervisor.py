@@ -189,7 +189,7 @@ class Supervisor:
             if self.publisher.failed.is_set():
                 return self.publisher.failure
             now = time.monotonic()
-            if (silence := (time.time_ns() - self.publisher.last_alive) / 1e9) > self._alive_timeout:
+            if (silence := self.publisher.quiet_seconds) > self._alive_timeout:
                 return f"no sign of life for {silence:.1f} s"
             if self.state == "connecting":
                 if self.publisher.is_synced:

@@ -1,7 +1,8 @@
 """`Market`: one partition's log of events, applied in order: books, trades, strategies, what is published.
 
-Everything here is a function of the log.  No clock, no I/O: event time is the largest receipt time seen, so
-the same events give the same bytes, however often they are replayed and wherever a checkpoint cuts them.
+Everything here is a function of the log.  No clock, no I/O: event time is the largest receipt time seen that may
+be believed, so the same events give the same bytes, however often they are replayed and wherever a checkpoint cuts
+them.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ REFRESH = 5 * SECOND
 """Event time after which the top of every book is published again, for readers that have just started."""
 RESYNC_EVERY = 5 * SECOND
 """Least event time between two resync requests for one book."""
+AHEAD = SECOND
+"""By how much a receipt time may be later than the broker's own time of the record."""
+ALWAYS = 2**63
+"""A broker's time that is later than any other: every receipt time is believed."""
 
 _MARKET_KEY = "market"
 
@@ -117,14 +122,20 @@ class Market:
         self._resyncs: list[ResyncRequest] = []
         self._changes: list[BookChange] = []
 
-    def apply(self, event: MarketEvent, offset: int) -> None:
-        """The next event of the log.
+    def apply(self, event: MarketEvent, offset: int, appended: int = ALWAYS) -> None:
+        """The next event of the log; `appended`: when the broker took it, by its own clock, which is in the log too.
 
-        Never raises for what is in it: a bad book is marked, a strategy that raises is halted alone."""
-        if event.receipt_time > self.event_time:
-            if event.receipt_time >= self._due:
-                self._advance(event.receipt_time)
-            self.event_time = event.receipt_time
+        Never raises for what is in it: a bad book is marked, a strategy that raises is halted alone.  A receipt
+        time that is ahead of the broker comes from a clock that has jumped: the broker's time counts instead, for
+        event time never goes back, and a whole partition would be silent until the others' clocks have caught up."""
+        time = event.receipt_time
+        if time > self.event_time:
+            if time > appended + AHEAD:
+                time = appended
+            if time > self.event_time:
+                if time >= self._due:
+                    self._advance(time)
+                self.event_time = time
         # `type() is`, and Delta first: isinstance() of another struct costs five times as much.
         if type(event) is not Delta and (apart := self._apart.get(type(event))):
             apart(event)

@@ -32,6 +32,14 @@ class Fault(ABC):
     old_after: float = QUIET
     """Seconds by which a book that says live may be behind while this goes on."""
 
+    def missing(self) -> str:
+        """What this machine lacks for it, and how to get it; empty if nothing."""
+        return ""
+
+    def prepare(self, system: System) -> None:
+        """Before the books are waited for: start parts of the system in another way."""
+        system.wait_ready()
+
     @abstractmethod
     def places(self, system: System) -> set[Place]:
         """The books that it hits, which must be marked; called once before each injection."""

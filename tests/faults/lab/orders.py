@@ -60,28 +60,24 @@ def check_orders(cluster: Cluster) -> Orders:
             balances=setup.balances,
         )
         for record in records:
-            one.apply(decode(record.value), record.offset)
+            one.apply(decode(record.value), record.offset, record.timestamp * 1_000_000)
             for output in one.take_outputs():
                 if output.topic == topics.ORDERS:
                     order = msgspec.json.decode(output.value, type=Order)
                     expected[order.order_id, order.command] = order
                     if record.offset >= ends[partition]:
                         late.add((order.order_id, order.command))  # nobody has had to apply it yet
-    sent: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    sent: dict[tuple[str, str], set[Order]] = defaultdict(set)
     for record in itertools.chain(*cluster.read(topics.ORDERS).values()):
         order = msgspec.json.decode(record.value, type=Order)
-        sent[order.order_id, order.command].add(record.value)
-    decoded = {
-        command: [msgspec.json.decode(value, type=Order) for value in values]
-        for command, values in sent.items()
-    }
+        sent[order.order_id, order.command].add(order)
     lost = expected.keys() - late - sent.keys()
     unfounded = sent.keys() - expected.keys()
-    conflicting = {order_id for order_id, values in sent.items() if len(values) > 1}
-    wrong = {key for key, orders in decoded.items() if key in expected and expected[key] not in orders}
+    conflicting = {order_id for order_id, orders in sent.items() if len(orders) > 1}
+    wrong = {key for key, orders in sent.items() if key in expected and expected[key] not in orders}
     bad = sorted(
         lost | unfounded | conflicting | wrong,
-        key=lambda key: (decoded.get(key) or [expected[key]])[0].event_time,
+        key=lambda key: min(order.event_time for order in sent.get(key) or {expected[key]}),
     )
-    first = f"sent {decoded.get(bad[0])}, the log says {expected.get(bad[0])}" if bad else ""
+    first = f"sent {sent.get(bad[0])}, the log says {expected.get(bad[0])}" if bad else ""
     return Orders(len(sent), len(lost), len(unfounded), len(conflicting), len(wrong), first)

@@ -42,10 +42,8 @@ class Terminated(WorkerFault):
     times = 3
 
     def inject(self, system: System) -> Span:
-        worker = system.workers[self.worker]
         with lasting() as watch:
-            worker.signal(signal.SIGTERM)
-            worker.child.wait()
+            system.stop(self.worker)
         return watch.span
 
 
@@ -125,19 +123,48 @@ class BrokerWiped(BrokerFault):
 
 
 class Differing(Fault):
-    """A worker with other partition maps wants to join: it is refused, and nobody else notices."""
+    """A worker that doesn't agree with the others wants to join: it is refused, and nobody else notices."""
 
-    name = "a third worker with other partition maps (refused)"
     flag_limit = None
+    says: str
+
+    def env(self, system: System) -> dict[str, str]:
+        return {}
+
+    def by(self) -> tuple[str, ...]:
+        return ("tradeflow.cli",)
 
     def places(self, system: System) -> set[Place]:
         return set(system.places)
 
     def inject(self, system: System) -> Span:
         with lasting() as watch:
-            maps = system.directory / "maps"
-            stranger = system.cluster.worker(
-                "w3", TRADEFLOW_PARTITION_MAPS=str(other_maps(system.cluster, maps))
-            )
-            assert "the partition maps differ" in refusal(stranger)
+            stranger = system.cluster.worker("w3", by=self.by(), **self.env(system))
+            assert self.says in refusal(stranger)
         return watch.span
+
+
+class OtherMaps(Differing):
+    name = "a third worker with other partition maps (refused)"
+    says = "the partition maps differ"
+
+    def env(self, system: System) -> dict[str, str]:
+        return {"TRADEFLOW_PARTITION_MAPS": str(other_maps(system.cluster, system.directory / "maps"))}
+
+
+class OtherBooks(Differing):
+    name = "a third worker with other EXCHANGES (refused)"
+    says = "book kraken/"
+
+    def env(self, system: System) -> dict[str, str]:
+        return {"EXCHANGES": "binance,coinbase,bitmex"}
+
+
+class OtherTopics(Differing):
+    """An agent of the user's own on one more topic: Kafka would share the partitions out to different workers."""
+
+    name = "a third worker that reads one more topic (refused)"
+    says = "topic trades: read here, none there"
+
+    def by(self) -> tuple[str, ...]:
+        return ("faust", "-A", "tests.faults.lab.reader")

@@ -19,6 +19,8 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def _row(line: Line) -> str:
+    if line.missing:
+        return f"| {line.name} | 0 | not tried: {line.missing} | | | |"
     cells = [
         line.name,
         str(len(line.to_live)),

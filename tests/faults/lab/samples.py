@@ -9,6 +9,10 @@ Place = tuple[str, str]
 """(exchange, symbol)."""
 
 
+ABSURD = 1.0
+"""Seconds from the future: a receipt time by a clock that is wrong."""
+
+
 class Sample(NamedTuple):
     """Times in seconds since the epoch, but for `since` and `receipt_time`: nanoseconds, as served."""
 
@@ -55,7 +59,8 @@ def time_to_live(
     it had been marked since `begun` or not at all; None while one hasn't."""
     healed: dict[Place, float] = {}
     for sample in sorted(samples, key=lambda one: one.end):
-        fresh = sample.receipt_time / 1e9 > over and sample.start >= begun
+        received = sample.receipt_time / 1e9
+        fresh = over < received <= sample.end + ABSURD and sample.start >= begun
         if sample.live and fresh:
             healed.setdefault(sample.place, sample.end)
         elif not sample.live and sample.start >= over and sample.state != "unserved":

@@ -8,6 +8,7 @@ import random
 import signal
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,11 +69,18 @@ class System:
 
     # --- workers ------------------------------------------------------------------------------------------
 
-    def start(self, name: str, *, wait: bool = True) -> Worker:
+    def start(
+        self, name: str, *, wait: bool = True, by: Sequence[str] = ("tradeflow.cli",), **env: str
+    ) -> Worker:
         """Start a worker, on its local state of before."""
-        self.workers[name] = worker = self.cluster.worker(name)
+        self.workers[name] = worker = self.cluster.worker(name, by=by, **env)
         self.urls[name] = worker.url
         return worker.wait_ready() if wait else worker
+
+    def stop(self, name: str) -> None:
+        """End a worker in order."""
+        self.workers[name].signal(signal.SIGTERM)
+        self.workers[name].child.wait()
 
     def any_worker(self) -> str:
         return self.random.choice(sorted(self.workers))
@@ -98,13 +106,14 @@ class System:
         return ended
 
     def wait_ready(self) -> None:
-        until(self._ready, 90, "both workers are ready")
+        until(self._ready, 90, "each worker has its share of the partitions")
 
     def _ready(self) -> bool:
         self.revive()
         with contextlib.suppress(OSError):
             shares = [set(get(f"{worker.url}/ready")["partitions"]) for worker in self.workers.values()]
-            return all(shares) and len(set.union(*shares)) == self.cluster.maps.symbols.count
+            count = self.cluster.maps.symbols.count
+            return all(shares) and len(set.union(*shares)) == sum(map(len, shares)) == count
         return False
 
     # --- faults -------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.lab import exchanges, frames, processes
+from tests.faults.lab import clocks, disks, exchanges, frames, network, processes, versions
 from tests.faults.lab.fault import Fault
 
 KINDS: tuple[type[Fault], ...] = (
@@ -28,7 +28,15 @@ KINDS: tuple[type[Fault], ...] = (
     processes.Frozen,
     processes.LostDirectory,
     processes.Killed,
-    processes.Differing,
+    disks.WorkerDiskFull,
+    disks.BrokerDiskFull,
+    network.CutOff,
+    clocks.ClockAhead,
+    clocks.ClockBehind,
+    versions.Rolled,
+    processes.OtherMaps,
+    processes.OtherBooks,
+    processes.OtherTopics,
 )
 """All that leave the topics as they are, so that orders can be checked at the end."""
 

@@ -29,6 +29,8 @@ class Line:
     to_flag: list[float | None] = field(default_factory=list)
     to_live: list[float | None] = field(default_factory=list)
     comparisons: int = 0
+    missing: str = ""
+    """Why it wasn't tried."""
     bad: int = 0
     """Live books that were wrong or old meanwhile."""
 
@@ -62,8 +64,13 @@ class Laboratory:
     def run_one(self, fault: Fault, times: int) -> Line:
         line = Line(fault.name, fault.flag_limit, fault.live_limit)
         self.lines.append(line)
+        line.missing = fault.missing()
+        if line.missing:
+            self.progress(f"{fault.name}: not tried here: {line.missing}")
+            return line
         compared, bad = self.oracle.comparisons, self.oracle.bad
         for _ in range(times):
+            fault.prepare(self.system)
             self.wait_live()
             self._inject(fault, line)
         line.comparisons, line.bad = self.oracle.comparisons - compared, self.oracle.bad - bad
