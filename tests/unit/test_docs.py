@@ -199,7 +199,7 @@ def test_answers_are_shown_with_the_fields_that_they_have():
                 (more,) = returned_keys("_with_status", "trading")
                 assert msgspec.convert(order, Order) and order.keys() == keys_of(Order) | more - {None}
                 seen["order"] += 1
-            for execution in answer.get("executions", []):
+            for execution in answer.get("executions", []) if "markets" not in answer else []:
                 assert msgspec.convert(execution, Execution)
                 assert execution.keys() == {*keys_of(Execution), "type"}
                 seen["execution"] += 1
