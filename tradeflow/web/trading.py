@@ -77,7 +77,7 @@ def _run(market: Market, run: Run) -> dict[str, Any]:
     return {
         "strategy": strategy.name,
         "class": type(strategy).__name__,
-        "symbols": run.symbols,
+        "symbols": list(run.symbols),  # as those of other workers, with which they are sorted
         "parameters": as_text(strategy),
         "params_hash": strategy.params_hash,
         "shadow": strategy.shadow,
