@@ -169,7 +169,8 @@ class OrderBook:
             or self.state == "syncing"
         ):
             return self._out_of_turn(record, now)
-        self._hear(record, now)
+        if record.receipt_time > self.heard:  # _hear(), without a call: this is the hot path
+            self.heard = record.receipt_time if record.receipt_time < now else now
         if record.depth is not None:
             self.depth = record.depth
         if record.checksum is not None:

@@ -139,6 +139,8 @@ class Outbox:
         # send_batch() waits while the previous batch of the partition is still queued; records that are
         # appended meanwhile join the open batch, so batches grow by themselves under load.
         try:
+            # send_batch() asks for no metadata: a producer that follows other topics would never find the leader.
+            await self._producer().client.add_topic(lane.topic)
             while lane.batches:
                 batch = lane.batches[0]
                 await self._wait_turn(lane)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from tradeflow.messages import Level
@@ -35,6 +36,16 @@ class Tick:
                     good.clear()
                 good.add(price)
         return ""
+
+    def fitting(self, levels: Iterable[Level]) -> Tick:
+        """The coarsest tick of which this one and all these prices are multiples."""
+        numbers = [text.partition(".") for text in (self.text, *(price for price, _ in levels))]
+        decimals = max(len(fraction) for _, _, fraction in numbers)
+        units = math.gcd(*(int(whole + fraction.ljust(decimals, "0")) for whole, _, fraction in numbers))
+        digits = str(units).zfill(decimals + 1)
+        return Tick(
+            f"{digits[: len(digits) - decimals]}.{digits[len(digits) - decimals :]}".rstrip("0").rstrip(".")
+        )
 
     def _is_multiple(self, price: str) -> bool:
         whole, _, fraction = price.partition(".")

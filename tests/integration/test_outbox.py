@@ -106,3 +106,16 @@ async def test_a_record_larger_than_the_broker_takes_fails(
     with pytest.raises(SendError, match="did not take 1 records"):
         await outbox.settle()
     assert failures
+
+
+async def test_a_topic_is_known_though_the_producer_follows_others(
+    kafka: str, topic: str, producer: AIOKafkaProducer, outbox: Outbox
+) -> None:
+    other = f"{topic}-other"
+    await declare_topics({"bootstrap_servers": kafka}, [TopicSpec(other, PARTITIONS, 3_600_000)])
+    await producer.client.add_topic(other)  # from now on it asks for the metadata of this one only
+    assert producer.client.cluster.partitions_for_topic(topic) is None
+    outbox.append(topic, 0, b"key", b"value")
+    async with asyncio.timeout(20):
+        await outbox.settle()
+    assert (await read_all(kafka, topic))[0] == [b"value"]

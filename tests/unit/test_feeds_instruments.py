@@ -81,6 +81,25 @@ def test_what_an_exchange_does_not_say_is_none():
     assert (said(None), said("0.00000000"), said("1E-7")) == (None, None, "0.0000001")
 
 
+@pytest.mark.parametrize(("units", "multiplier"), [(1_000_000, "0.000001"), (3, None), (None, None)])
+def test_a_contract_without_an_exact_value_has_none(units, multiplier):
+    entry = {
+        "symbol": "XBTUSDT",
+        "rootSymbol": "XBT",
+        "quoteCurrency": "USDT",
+        "typ": "FFWCSX",
+        "multiplier": 1,
+    }
+    entry |= {
+        "isQuanto": False,
+        "isInverse": False,
+        "quoteToSettleMultiplier": units,
+        "settlCurrency": "USDt",
+    }
+    _, listing = BitmexFeed.listing(entry)
+    assert (listing.kind, listing.multiplier, listing.settle) == ("linear", multiplier, "USDT")
+
+
 def test_an_entry_that_can_not_be_read_costs_no_other():
     good = {"product_id": "BTC-USD", "base_currency_id": "BTC", "quote_currency_id": "USD"}
     bodies = [

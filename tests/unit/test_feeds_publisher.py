@@ -324,6 +324,19 @@ def test_a_price_off_the_tick_is_a_gap_that_says_price_and_tick(publisher, kafka
     assert broken.reason == "gap: have 1, got 2 of epoch 41: price 1.015 is not a multiple of the tick 0.01"
     assert "1.02" not in broken.book.bids.sizes, "nothing of that record"
     assert publisher.off_tick == 1 and publisher.gaps["BTC-USDT"].doubts_instrument
+
+
+def test_off_prices_in_a_snapshot_are_the_exchanges_word(publisher, kafka):
+    """Orders from before a tick grew stay where they are: their book is no less the exchange's."""
+    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
+    levels = {"bids": [("1.01", "1"), ("1.005", "3")], "asks": [("2", "1")]}
+    publisher.book("BTC-USDT", snapshot=True, exchange_time=None, receipt_time=1_000 * SECOND, **levels)
+    book(publisher, bids=[("1.005", "0"), ("1.015", "1")])
+    served = read(kafka)
+    assert served.live and "1.015" in served.book.bids.sizes
+    book(publisher, bids=[("1.0151", "1")])
+    assert read(kafka).reason.endswith("price 1.0151 is not a multiple of the tick 0.005")
+    assert publisher.off_tick == 2
     publisher.instrument("BTC-USDT", Listing(kind="spot", base="B", quote="Q", tick="0.005"), receipt_time=6)
     publisher.book(
         "BTC-USDT",
@@ -334,19 +347,6 @@ def test_a_price_off_the_tick_is_a_gap_that_says_price_and_tick(publisher, kafka
         receipt_time=1,
     )
     assert read(kafka).live, "it goes on with the new tick"
-
-
-def test_a_snapshot_off_the_tick_is_not_published(publisher, kafka):
-    publisher.instrument("BTC-USDT", SPOT, receipt_time=5)
-    publisher.book(
-        "BTC-USDT",
-        snapshot=True,
-        bids=[("1.015", "1")],
-        asks=[("2", "1")],
-        exchange_time=None,
-        receipt_time=1,
-    )
-    assert not kafka.of(RawBook) and "price 1.015" in publisher.gaps["BTC-USDT"].reason
 
 
 def test_ticks_are_not_checked_where_nobody_has_told_one_or_wants_it(kafka, clock):

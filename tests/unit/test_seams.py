@@ -9,6 +9,7 @@ import inspect
 import typing
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
@@ -67,6 +68,7 @@ SEAMS = [
     (Router, "key_store", ["table_name", "key"]),
     (Router, "table_metadata", ["table_name"]),
     (Service, "crash", ["reason"]),
+    (AIOKafkaClient, "add_topic", ["topic"]),
     (MessageAccumulator, "add_batch", ["builder", "tp", "timeout"]),
     (MessageBatch, "wait_drain", ["timeout"]),
     (PartitionRecords, "_consumer_record", ["tp", "record"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from fractions import Fraction
 
@@ -57,3 +58,12 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
         assert tick.first_off([(str(price), "1") for price in range(1, 10)]) == ""
         assert tick.first_off([("1", "1"), ("2.5", "1")]) == "2.5"
         assert len(tick._good) <= 3
+
+
+@given(plain, st.lists(plain, max_size=5))
+def test_a_fitting_tick_is_the_coarsest_that_fits_all(tick, prices):
+    levels = [(price, "1") for price in prices]
+    fitting = Tick(tick).fitting(levels)
+    assert fitting.first_off([*levels, (tick, "1")]) == ""
+    numbers = [Fraction(number) / Fraction(fitting.text) for number in (tick, *prices)]
+    assert math.gcd(*(number.numerator for number in numbers)) == 1

@@ -52,6 +52,14 @@ class Row(msgspec.Struct):
 _answer = msgspec.json.Decoder(Answer)
 
 
+def _kind(entry: dict[str, Any]) -> Kind:
+    if entry["typ"] == SPOT:
+        return "spot"
+    if entry["isInverse"]:
+        return "inverse"
+    return "quanto" if entry["isQuanto"] else "linear"
+
+
 def _multiplier(kind: Kind, entry: dict[str, Any]) -> str | None:
     """BitMEX counts in the settlement currency's units, negative ones where the contract is inverse."""
     units: Any = {
@@ -60,8 +68,11 @@ def _multiplier(kind: Kind, entry: dict[str, Any]) -> str | None:
         "inverse": entry.get("underlyingToSettleMultiplier"),
         "quanto": CURRENCIES.get(entry.get("settlCurrency", ""), (None, None))[1],
     }[kind]
-    multiplier = entry.get("multiplier")
-    return said(abs(Decimal(multiplier) / Decimal(units))) if multiplier and units else None
+    if not units or not entry.get("multiplier"):
+        return None
+    multiplier = Decimal(entry["multiplier"])
+    value = multiplier / units
+    return said(abs(value)) if value * units == multiplier else None  # else it has no exact form
 
 
 def _malformed(rows: list[Row], action: Action) -> str:
@@ -96,15 +107,7 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
 
     @classmethod
     def listing(cls, entry: Any) -> tuple[str, Listing]:
-        kind: Kind = (
-            "spot"
-            if entry["typ"] == SPOT
-            else "inverse"
-            if entry["isInverse"]
-            else "quanto"
-            if entry["isQuanto"]
-            else "linear"
-        )
+        kind = _kind(entry)
         settle = entry.get("settlCurrency")
         return entry["symbol"], Listing(
             kind=kind,

@@ -205,12 +205,22 @@ class Publisher:
         except Exception as error:
             self._fail(symbol, error)
             return
-        if off:
-            assert state.tick is not None
+        tick = state.tick
+        if tick is not None and off:
             self.off_tick += 1
-            reason = f"price {off} is not a multiple of the tick {state.tick.text}"
-            self.gap(symbol, reason, doubts_instrument=True)
-            return
+            if not snapshot:
+                reason = f"price {off} is not a multiple of the tick {tick.text}"
+                self.gap(symbol, reason, doubts_instrument=True)
+                return
+            # The exchange says so: orders from before its tick grew are still in the book.
+            logger.warning(
+                "%s %s: the snapshot has price %s, no multiple of the tick %s: it is believed, finer prices with it",
+                self.exchange,
+                symbol,
+                off,
+                tick.text,
+            )
+            state.tick = tick.fitting([*bids, *asks])
         if self._publish(self.book_topic, state, record):
             state.book_sequence += 1
             state.last_sent = self._steady()

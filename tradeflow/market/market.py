@@ -131,11 +131,10 @@ class Market:
         time = event.receipt_time
         if time > self.event_time:
             if time > appended + AHEAD:
-                time = appended
-            if time > self.event_time:
-                if time >= self._due:
-                    self._advance(time)
-                self.event_time = time
+                time = max(appended, self.event_time)
+            if time >= self._due:
+                self._advance(time)
+            self.event_time = time
         # `type() is`, and Delta first: isinstance() of another struct costs five times as much.
         if type(event) is not Delta and (apart := self._apart.get(type(event))):
             apart(event)
