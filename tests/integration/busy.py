@@ -18,4 +18,7 @@ class Busy(Strategy):
     def on_book(self, book: Any, ctx: Any) -> Actions:
         if book.exchange == "binance" and ctx.now - ctx.state.last > 200_000_000:
             ctx.state.last = ctx.now
-            yield buy(book, book.bid.price, self.size, tif="IOC")
+            units = {"ADA-USDT": 10_000, "SOL-USDT": 100}.get(
+                book.symbol, 1
+            )  # more than any exchange's least
+            yield buy(book, book.bid.price, units * self.size, tif="IOC")

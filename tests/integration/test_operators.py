@@ -137,7 +137,8 @@ def test_parameters_change_while_it_runs(stack: Stack) -> None:
     after = {run["params_hash"] for run in stack.get("/strategies")["strategies"]}
     assert len(after) == 1 and not after & before
     order = until(
-        lambda: next((o for o in stack.get("/orders?limit=5")["orders"] if o["size"] == "0.02"), None), "used"
+        lambda: next((o for o in stack.get("/orders?limit=100")["orders"] if o["size"] == "0.02"), None),
+        "used",
     )
     assert order["params_hash"] in after
 

@@ -250,6 +250,13 @@ def test_imbalance_undoes_what_was_filled_alone():
     assert len(trial.sent) == 1, "neither tried again nor undone"
 
 
+def test_imbalance_sends_no_less_than_the_exchange_takes():
+    trial = Trial(Imbalance(levels=1))
+    trial.instrument("binance", lot="0.001", min_notional="5.05")
+    trial.book("binance", **heavy("9", "1"))
+    assert trial.sent[0].size == Decimal("0.102"), "5.05 / 100 in whole lots, twice"
+
+
 def test_imbalance_minds_its_own_exchange_and_levels():
     trial = Trial(Imbalance(levels=1))
     trial.book("kraken", **heavy("9", "1"))
@@ -409,6 +416,33 @@ def test_an_unwinding_order_that_is_denied_waits_a_second(legs):
     assert len(unwound(trial)) == 1
     trial.advance(seconds=1)
     assert len(unwound(trial)) == 2
+
+
+def test_what_no_exchange_takes_is_left_and_holds_nothing_up(legs):
+    trial, bought, sold = legs
+    trial.fill(sold)
+    trial.fill(bought, "0.39")
+    for exchange in ("binance", "kraken", "coinbase"):
+        trial.instrument(exchange, lot="0.02", min_notional="1.5")
+    trial.report(bought, "EXPIRED", leaves_size="0")
+    trial.advance(seconds=1)
+    assert not unwound(trial), "0.01 is half a lot"
+    trial.delta("kraken", bid=[("101", "0")])
+    trial.book("kraken", bid=[("99", "1")], ask=[("102", "1")])
+    trial.book("kraken", bid=[("101", "1")], ask=[("102", "1")])
+    assert len(trial.sent) == 4, "a new pair"
+
+
+def test_legs_are_of_whole_lots_on_both_exchanges(arbitrage):
+    _, trial = arbitrage
+    trial.instrument("binance", lot="0.1")
+    trial.instrument("kraken", lot="0.01", min_notional="60")
+    trial.book("binance", bid=[("99", "1")], ask=[("100", "0.77")])
+    trial.book("kraken", bid=[("101", "0.4")], ask=[("102", "1")])
+    assert not trial.sent, "0.4 × 101 is less than kraken takes"
+    trial.book("kraken", bid=[("100.1", "2")], ask=[("102", "1")])
+    trial.book("kraken", bid=[("101", "2")], ask=[("102", "1")])
+    assert {order.size for order in trial.sent} == {Decimal("0.7")}
 
 
 def test_both_legs_denied_leave_nothing(legs):

@@ -9,6 +9,7 @@ import msgspec
 
 from tradeflow.execution.fees import TAKER_FEES
 from tradeflow.strategies.actions import Action, buy, sell
+from tradeflow.strategies.indicators import takeable
 from tradeflow.strategies.order_views import ExecutionView
 from tradeflow.strategies.strategy import Strategy, timer
 from tradeflow.strategies.views import BookView, Context
@@ -28,7 +29,8 @@ class Arbitrage(Strategy):
 
     **When one leg is denied or only half filled**, what the fills leave over (the sum of its positions on all
     exchanges) is unwound once both legs have ended: IOC where that costs least after fees.  What isn't filled of that
-    is tried again as soon as it has ended; what is denied, each second.  Until nothing is left it takes no new pair."""
+    is tried again as soon as it has ended; what is denied, each second.  Until nothing is left, or less than any
+    exchange takes, it takes no new pair."""
 
     min_edge: Decimal = Decimal("0.0005")
     max_size: Decimal = Decimal("0.1")
@@ -41,7 +43,7 @@ class Arbitrage(Strategy):
         """`cheap>dear` of the pairs whose edge was there at the last look."""
 
     def on_book(self, book: BookView, ctx: Context) -> Iterator[Action]:
-        if ctx.orders or self._left_over(ctx):
+        if ctx.orders or self._where_to_unwind(ctx) is not None:
             return
         for other in ctx.books.values():
             if other.exchange == book.exchange or not other.live:
@@ -72,7 +74,9 @@ class Arbitrage(Strategy):
         if pair in taken:
             return []
         taken.append(pair)
-        size = min(ask.size, bid.size, self.max_size)
+        size = takeable(cheap, takeable(dear, min(ask.size, bid.size, self.max_size), bid.price), ask.price)
+        if not size:
+            return []
         return [
             buy(cheap, ask.price, size, tif="IOC", tag=pair),
             sell(dear, bid.price, size, tif="IOC", tag=pair),
@@ -80,19 +84,31 @@ class Arbitrage(Strategy):
 
     def _unwind(self, ctx: Context) -> Iterator[Action]:
         """Close what the legs have left over, when none is under way."""
-        left = self._left_over(ctx)
-        books = [book for book in ctx.books.values() if book.live and book.exchange in self.fees]
-        if not left or ctx.orders or not books:
-            return
-        if left > 0:
-            dear = max(books, key=self._proceeds)
-            yield sell(dear, dear.bid.price, left, tif="IOC", tag=UNWIND)
-        else:
-            cheap = min(books, key=self._cost)
-            yield buy(cheap, cheap.ask.price, -left, tif="IOC", tag=UNWIND)
+        if not ctx.orders and (order := self._where_to_unwind(ctx)) is not None:
+            yield order
 
-    def _left_over(self, ctx: Context) -> Decimal:
-        return sum((ctx.position(exchange).size for exchange in ctx.books), Decimal(0))
+    def _where_to_unwind(self, ctx: Context) -> Action | None:
+        """The order for it; None where nothing is left, or less than any exchange takes."""
+        left = sum((ctx.position(exchange).size for exchange in ctx.books), Decimal(0))
+        if not left:
+            return None
+        books = [book for book in ctx.books.values() if book.live and book.exchange in self.fees]
+        if left > 0:
+            dear = max(
+                (book for book in books if takeable(book, left, book.bid.price)),
+                key=self._proceeds,
+                default=None,
+            )
+            if dear is None:
+                return None
+            size = takeable(dear, left, dear.bid.price)
+            return sell(dear, dear.bid.price, size, tif="IOC", tag=UNWIND)
+        cheap = min(
+            (book for book in books if takeable(book, -left, book.ask.price)), key=self._cost, default=None
+        )
+        if cheap is None:
+            return None
+        return buy(cheap, cheap.ask.price, takeable(cheap, -left, cheap.ask.price), tif="IOC", tag=UNWIND)
 
     def _cost(self, book: BookView) -> Decimal:
         """Of buying one unit at the touch, fee included."""

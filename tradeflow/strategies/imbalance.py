@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from tradeflow.strategies.actions import Action, buy, sell
+from tradeflow.strategies.indicators import least_size
 from tradeflow.strategies.strategy import Strategy
 from tradeflow.strategies.views import BookView, Context
 
@@ -25,6 +26,7 @@ class Imbalance(Strategy):
     enter: Decimal = Decimal("0.6")
     leave: Decimal = Decimal("0.2")
     size: Decimal = Decimal("0.01")
+    """Where the exchange takes nothing that small: twice the least that it takes."""
 
     class State(msgspec.Struct):
         wanted: int = 0
@@ -37,7 +39,8 @@ class Imbalance(Strategy):
         if wanted == ctx.state.wanted:
             return
         ctx.state.wanted = wanted
-        missing = wanted * self.size - ctx.position(self.exchange).size
+        unit = max(self.size, 2 * least_size(book, book.bid.price))
+        missing = wanted * unit - ctx.position(self.exchange).size
         if missing > 0:
             yield buy(book, book.ask.price, missing, tif="IOC", tag="imbalance")
         elif missing < 0:

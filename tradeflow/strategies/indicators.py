@@ -58,6 +58,31 @@ def round_to(price: Decimal, tick: Decimal, towards: Literal["down", "up"]) -> D
     return EXACT.multiply(steps, tick)
 
 
+def least_size(book: BookView, price: Decimal) -> Decimal:
+    """The smallest size that the exchange takes at that price; 0 where it hasn't said."""
+    known = book.instrument
+    if known is None:
+        return _ZERO
+    least = known.lot or _ZERO
+    if known.min_notional is None or known.kind == "inverse":
+        return least
+    units = (
+        known.min_notional
+        if known.multiplier is None
+        else _RATIO.divide(known.min_notional, known.multiplier)
+    )
+    needed = _RATIO.divide(units, price)
+    return max(least, round_to(needed, known.lot, "up") if known.lot else needed)
+
+
+def takeable(book: BookView, size: Decimal, price: Decimal) -> Decimal:
+    """At most `size`, in whole lots; 0 where that is less than the exchange takes."""
+    known = book.instrument
+    if known is not None and known.lot is not None:
+        size = round_to(size, known.lot, "down")
+    return size if size >= least_size(book, price) else _ZERO
+
+
 class Vwap(msgspec.Struct):
     """Volume-weighted average price of trades, since it was made or reset."""
 
