@@ -61,6 +61,7 @@ async def commit_during_rebalance(thread: Any) -> float:
         return loop.time() - started
     finally:
         subscription.assign_from_subscribed(set())  # the rebalance is over
+        await asyncio.gather(*fetches, return_exceptions=True)
         await queue.stop()
         await fetcher.close()
         await client.close()

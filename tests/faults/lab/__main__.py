@@ -17,8 +17,9 @@ from tests.faults.lab.system import LEVELS, QUIET, RATE, System
 from tests.faults.lab.table import KINDS, LAST, chosen
 from tests.faults.lab.trial import Laboratory
 
-DOCS = Path(__file__).parents[3] / "docs" / "faults.md"
-MARK = "<!-- figures of `make faults` -->"
+ROOT = Path(__file__).parents[3]
+MARK, END = "<!-- figures of `make faults` -->", "<!-- end of the figures -->"
+"""What is between them in README.md and docs/faults.md is written here."""
 
 
 def main() -> int:
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the times that each fault is injected")
     parser.add_argument("--only", default="", help="faults whose name has this text")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn at random")
-    parser.add_argument("--write", action="store_true", help="put the figures into docs/faults.md")
+    parser.add_argument("--write", action="store_true", help="put the figures into the documents")
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="tradeflow-faults-"))
     started = time.monotonic()
@@ -35,11 +36,11 @@ def main() -> int:
         print(f"{time.monotonic() - started:6.0f} s  {text}", flush=True)
 
     try:
-        problems, figures = run(directory, options, say)
+        problems, figures, details = run(directory, options, say)
     except BaseException:
         print(f"The logs are in {directory}", file=sys.stderr)
         raise
-    print(f"\n{figures}\n")
+    print(f"\n{figures}\n\n{details}\n")
     for problem in problems:
         print(problem)
     if problems:
@@ -47,13 +48,18 @@ def main() -> int:
     else:
         shutil.rmtree(directory)
     if options.write:
-        head, mark, _ = DOCS.read_text().partition(MARK)
-        DOCS.write_text(f"{head}{mark}\n\n{figures}\n")
+        write(ROOT / "README.md", figures)
+        write(ROOT / "docs" / "faults.md", f"{figures}\n\n{details}")
     return 1 if problems else 0
 
 
-def run(directory: Path, options: argparse.Namespace, say: report.Say) -> tuple[list[str], str]:
-    """What broke a limit, and the figures."""
+def write(document: Path, figures: str) -> None:
+    head, _, rest = document.read_text().partition(MARK)
+    document.write_text(f"{head}{MARK}\n\n{figures}\n\n{END}{rest.partition(END)[2]}")
+
+
+def run(directory: Path, options: argparse.Namespace, say: report.Say) -> tuple[list[str], str, str]:
+    """What broke a limit, the figures, and what was compared for them."""
     with System(directory, options.seed) as system:
         say(f"{len(system.places)} books of {LEVELS} levels a side, {RATE} updates a second, 2 workers")
         with Oracle(system.truth_url, system.places, system.urls, old_after=QUIET) as oracle:
@@ -69,8 +75,8 @@ def run(directory: Path, options: argparse.Namespace, say: report.Say) -> tuple[
     problems += [f"first {kind}: {detail}" for kind, detail in oracle.first.items()]
     if not orders.good:
         problems.append(f"orders: {orders}")
-    figures = f"{report.table(laboratory.lines)}\n\n{report.summary(oracle, orders)}"
-    return problems, figures
+    figures = f"{report.table(laboratory.lines)}\n\n{report.verdict(oracle, orders)}"
+    return problems, figures, report.summary(oracle, orders)
 
 
 def settle_orders(system: System) -> Orders:

@@ -41,6 +41,14 @@ def _worst(values: Sequence[float | None], limit: float) -> str:
     return f"**{text}**" if worst > limit else text
 
 
+def verdict(oracle: Oracle, orders: Orders) -> str:
+    """What all of it comes to, in a line."""
+    return (
+        f"In {oracle.comparisons:,} comparisons at full depth: **{oracle.counts['wrong']} wrong live books**. Of"
+        f" {orders.sent:,} orders: **{orders.lost} lost, {orders.conflicting} ids with different content**."
+    )
+
+
 def summary(oracle: Oracle, orders: Orders) -> str:
     counts = oracle.counts
     exchanges = ", ".join(f"{name} {count:,}" for name, count in sorted(oracle.by_exchange.items()))
