@@ -7,7 +7,7 @@ import asyncio
 import statistics
 import sys
 
-from bench import latency, report
+from bench import latency, papers, report
 from bench.entrants import ENTRANTS, QUIX, STOCK
 from bench.entrants import TRADEFLOW as TRADEFLOW_ENTRANT
 from bench.latency import RELAY, TRADEFLOW, Latency
@@ -22,7 +22,7 @@ TARGET = ROOT / "docs" / "benchmarks.md"
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, help="one part of it")
+    parser.add_argument("--only", choices=[*PARTS, "papers"], help="one part of it")
     parser.add_argument("--contestants", default=",".join(ENTRANTS), help="comma separated, of %(default)s")
     parser.add_argument("--deltas", type=int, default=400_000, help="deltas to drain (%(default)s)")
     parser.add_argument("--books", type=int, default=40, help="books they are spread over (%(default)s)")
@@ -33,6 +33,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20, help="at each rate (%(default)s)")
     parser.add_argument("--depth", type=int, default=1_000, help="levels a side, for recovery (%(default)s)")
     parser.add_argument("--many", type=int, default=200, help="books, for recovery (%(default)s)")
+    parser.add_argument(
+        "--paper-seconds", type=int, default=1_800, help="of one book, for papers (%(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, once; writes nothing")
     chosen = parser.parse_args()
     if chosen.quick:
@@ -87,8 +90,19 @@ def recovery(chosen: argparse.Namespace) -> dict[str, object]:
     return values | {"table": report.recovery_table(found)}
 
 
+def compare_papers(seconds: int) -> None:
+    """For itself alone: nothing in it depends on the machine."""
+    said = papers.section('make bench ARGS="--only papers"', seconds, seed=1)
+    print(said, flush=True)
+    papers.write(said)
+    print(f"Written to {papers.TARGET.relative_to(ROOT)}")
+
+
 def main() -> None:
     chosen = options()
+    if chosen.only == "papers":
+        compare_papers(chosen.paper_seconds)
+        return
     on = report.machine()
     print(on, flush=True)
     arguments = " ".join(sys.argv[1:])

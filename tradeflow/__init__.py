@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from tradeflow.strategies import Strategy, Trial, buy, sell, timer
+from tradeflow.strategies import Strategy, Trial, buy, cancel, sell, timer
 
-__all__ = ["Strategy", "Struct", "Trial", "app", "book_changes", "buy", "sell", "timer"]
+__all__ = ["Strategy", "Struct", "Trial", "app", "book_changes", "buy", "cancel", "sell", "timer"]
 
 
 def __getattr__(name: str) -> Any:

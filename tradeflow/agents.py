@@ -1,4 +1,6 @@
-"""The pipeline: raw → normalize → market-events → market → top-of-book, trades, orders …; feeds beside it."""
+"""The pipeline: raw → normalize → market-events → market → top-of-book, trades, orders …; feeds beside it.
+
+Orders come back: orders → risk → market-events, where the market decides and executes them."""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ import msgspec
 
 from tradeflow import topics, wiring
 from tradeflow.dead_letters import dead_letter
-from tradeflow.messages import Clock
+from tradeflow.messages import Clock, Command
 from tradeflow.normalize import NormalizeError, normalize
 from tradeflow.runs import Run
 from tradeflow.stats import stats
-from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, outbox
+from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, outbox, steering
 
 encode = msgspec.json.Encoder().encode
 
@@ -63,6 +65,22 @@ async def market(runs: Any) -> None:
         await outbox.room()
 
 
+@agent(wiring.orders_topic, "risk", role="strategies")
+async def risk(runs: Any) -> None:
+    """The door: orders into the log, where the gate decides at their place in it.  Shadows' end here."""
+    async for run in runs:
+        steering.copy(run.partition)  # an operator's word goes before every order that comes after it
+        now = time.time_ns()
+        for order, record in zip(run.messages, run.records, strict=True):
+            if reason := wiring.misplaced(order, run.partition):
+                dead_letter(outbox, run, record, reason)
+            elif not order.shadow:
+                command = Command(order=order, offset=record.offset, receipt_time=now)
+                outbox.append(topics.MARKET_EVENTS, run.partition, order.symbol.encode(), encode(command))
+        bury(run)
+        await outbox.room()
+
+
 @agent(wiring.assignments_topic, "feeds", role="feeds")
 async def feeds(runs: Any) -> None:
     """Resync requests for the feeds whose partitions this worker owns."""
@@ -84,4 +102,5 @@ async def clock() -> None:
         now = encode(Clock(receipt_time=time.time_ns()))
         for partition in wiring.owned_partitions():
             markets.load(partition)  # its books are served before their next event
+            steering.copy(partition)
             outbox.append(topics.MARKET_EVENTS, partition, b"", now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tradeflow import topics
-from tradeflow.messages import SCHEMA_VERSION, Terms
+from tradeflow.messages import SCHEMA_VERSION, Steer, Terms
 from tradeflow.partitions import PartitionMaps
 from tradeflow.strategies import Strategy
 
@@ -46,7 +46,10 @@ def group_terms(
 ) -> dict[str, str]:
     """What every worker of a group serves, runs and reads."""
     served = {f"book {exchange}/{symbol}": "served" for exchange, symbol in books}
-    runs = {f"strategy {one.name} with parameters {one.params_hash}": "runs" for one in strategies}
+    runs = {
+        f"strategy {one.name} with parameters {one.params_hash}": "runs in shadow" if one.shadow else "runs"
+        for one in strategies
+    }
     return served | runs | {f"topic {name}": "read" for name in topics}
 
 
@@ -62,18 +65,21 @@ class Agreement:
     """This worker's terms by scope, and whether the others' are the same.
 
     `connection`: aiokafka's arguments for any client.  `patience`: seconds that a worker which has just died may
-    still count as a member of its group."""
+    still count as a member of its group.  `on_steer(offset, steer)`: for each of the operators' words that stand
+    between the terms; a worker knows them all before it takes part."""
 
     def __init__(
         self,
         worker: str,
         connection: Mapping[str, Any],
         patience: float,
+        on_steer: Callable[[int, Steer], None] = lambda offset, steer: None,
     ) -> None:
         self._worker = worker
         self._terms: Mapping[str, Mapping[str, str]] = {}
         self._connection = connection
         self._patience = patience
+        self._on_steer = on_steer
         self._offsets: dict[str, int] = {}
 
     async def reach(self, terms: Mapping[str, Mapping[str, str]]) -> None:
@@ -124,8 +130,11 @@ class Agreement:
             while await consumer.position(partition) < end:
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
                     for record in records:
-                        if (terms := decode_terms(record.value)) is not None:
-                            said[terms.scope] = terms
+                        word = decode_control(record.value)
+                        if isinstance(word, Terms):
+                            said[word.scope] = word
+                        elif word is not None:
+                            self._on_steer(record.offset, word)
         return said
 
     async def _active_group(self, said: Mapping[str, Terms]) -> str:
@@ -152,9 +161,9 @@ class Agreement:
                 self._offsets[scope] = sent.offset
 
 
-def decode_terms(value: bytes) -> Terms | None:
+def decode_control(value: bytes) -> Terms | Steer | None:
     """None for what else is in the topic."""
     try:
-        return msgspec.json.decode(value, type=Terms)
+        return msgspec.json.decode(value, type=Terms | Steer)
     except msgspec.MsgspecError:
         return None

@@ -19,6 +19,10 @@ OWN_VERBS = {
     "partition-map": "tradeflow.commands:partition_map_command",
     "show-config": "tradeflow.commands:show_config_command",
     "dead-letters": "tradeflow.dead_letter_command:dead_letters_command",
+    "halt": "tradeflow.operator_commands:halt_command",
+    "resume": "tradeflow.operator_commands:resume_command",
+    "strategies": "tradeflow.operator_commands:strategies_command",
+    "new-strategy": "tradeflow.new_strategy:new_strategy_command",
 }
 """Verbs that need no app; most work before there is a broker.  All others are Faust's, on our app."""
 

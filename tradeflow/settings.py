@@ -69,6 +69,29 @@ class Settings(KafkaSettings):
         validation_alias="STRATEGIES",
         description="Strategies to run: names of shipped ones or `module:Class` of your own, comma separated.",
     )
+    strategies_file: Path | None = Field(
+        None,
+        description="Parameters of the strategies; default: `strategies.toml` in the directory of the start, if there.",
+    )
+    risk_file: Path | None = Field(
+        None,
+        description="Limits of the risk gate; default: `risk.toml` in the directory of the start, if there.",
+    )
+    fees_file: Path | None = Field(
+        None,
+        description="Fees of the exchanges; default: `fees.toml` in the directory of the start, if there.",
+    )
+    balances_file: Path | None = Field(
+        None,
+        description="What the paper exchanges hold at the beginning; default: `balances.toml` in the directory of the"
+        " start, if there.",
+    )
+    paper_latency: float = Field(
+        0.05,
+        ge=0,
+        le=60,
+        description="Seconds of event time from here to a paper exchange, and as many back.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO",
         validation_alias="LOG_LEVEL",
@@ -194,7 +217,17 @@ class Settings(KafkaSettings):
     def _canonical(cls, value: list[str]) -> list[str]:
         return list(dict.fromkeys(canonical_symbol(symbol) for symbol in value))
 
-    @field_validator("cache_dir", "maven_url", "partition_maps", "token", mode="before")
+    @field_validator(
+        "cache_dir",
+        "maven_url",
+        "partition_maps",
+        "strategies_file",
+        "risk_file",
+        "fees_file",
+        "balances_file",
+        "token",
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value

@@ -7,6 +7,7 @@ record of each book, the last orders and trades, and every claim are kept in mem
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import time
@@ -19,12 +20,17 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
 from tradeflow import topics
+from tradeflow.market.orders import NEXT
 from tradeflow.messages import (
     SCHEMA_VERSION,
     DeadLetter,
+    Execution,
     FeedClaim,
     Order,
+    OrderStatus,
+    PositionRecord,
     SchemaVersion,
+    Steer,
     Terms,
     TopOfBook,
     Trade,
@@ -40,6 +46,7 @@ PAUSE = 1.0
 """Seconds without a turn of the event loop after which the process was frozen."""
 MAX_FETCH = 1024 * 1024
 MAX_ORDERS = 10_000
+MAX_EXECUTIONS = 10_000
 MAX_TRADES = 1_000
 """Kept for each symbol."""
 
@@ -55,26 +62,50 @@ class _Version(msgspec.Struct, gc=False):
     v: SchemaVersion = SCHEMA_VERSION
 
 
+class KnownOrder:
+    """An order, and what has become of it.  They come from different topics, in any order."""
+
+    __slots__ = ("cancel", "executions", "order")
+
+    def __init__(self) -> None:
+        self.order: Order | None = None
+        self.cancel: Order | None = None
+        """The command that asked for its end."""
+        self.executions: list[Execution] = []
+        """In order, each once."""
+
+    @property
+    def status(self) -> OrderStatus:
+        """PENDING_CANCEL from when its cancel was sent."""
+        status: OrderStatus = self.executions[-1].status if self.executions else "INITIALIZED"
+        return "PENDING_CANCEL" if self.cancel is not None and "PENDING_CANCEL" in NEXT[status] else status
+
+
 class Tail(Service):
     """Follows the compact output topics.
 
     `client` = keyword arguments of any aiokafka client.
-    `on_claim(epoch, claim)` is called for every feed claim, `on_terms(offset, terms)` for every worker's terms."""
+    `on_claim(epoch, claim)` is called for every feed claim, `on_terms(offset, terms)` for every worker's terms, and
+    `on_steer(offset, steer)` for every operator's word since the beginning."""
 
     def __init__(
         self,
         client: Mapping[str, Any],
         on_claim: Callable[[int, FeedClaim], None] | None = None,
         on_terms: Callable[[int, Terms], None] | None = None,
+        on_steer: Callable[[int, Steer], None] | None = None,
     ) -> None:
         super().__init__()
         self._client = client
         self._on_claim = on_claim
         self._on_terms = on_terms
+        self._on_steer = on_steer
         self._handlers: dict[str, Callable[[int, bytes], None]] = {
             topics.TOP_OF_BOOK: self._top_of_book,
             topics.TRADES: self._trade,
             topics.ORDERS: self._order,
+            topics.EXECUTIONS: self._execution,
+            topics.POSITIONS: self._position,
             topics.DEAD_LETTERS: self._dead_letter,
             topics.FEED_CLAIMS: self._claim,
             topics.CONTROL: self._control,
@@ -82,11 +113,15 @@ class Tail(Service):
         self._decode_top = msgspec.json.Decoder(TopOfBook).decode
         self._decode_trade = msgspec.json.Decoder(Trade).decode
         self._decode_order = msgspec.json.Decoder(Order).decode
+        self._decode_execution = msgspec.json.Decoder(Execution).decode
+        self._decode_position = msgspec.json.Decoder(PositionRecord).decode
         self._decode_version = msgspec.json.Decoder(_Version).decode
         self._tops: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
         self._trades: dict[str, deque[Trade]] = {}
         self._last_trade: dict[tuple[str, str], tuple[int, int]] = {}
-        self._orders: dict[str, Order] = {}
+        self._orders: dict[str, KnownOrder] = {}
+        self._executions: deque[Execution] = deque(maxlen=MAX_EXECUTIONS)
+        self._positions: dict[tuple[str, str], PositionRecord] = {}
         self.conflicting_orders = 0
         """Orders that came again under the same id with another content: must stay 0."""
         self.dead_letters = 0
@@ -95,6 +130,8 @@ class Tail(Service):
         self._wall = time.time()
         self._woke = 0.0
         self.order_counts: dict[str, int] = {}
+        self.execution_counts: dict[str, int] = {}
+        """By status."""
 
     # -- what it knows
 
@@ -109,12 +146,21 @@ class Tail(Service):
         """Newest first."""
         return list(self._trades.get(symbol, ()))[-limit:][::-1]
 
-    def orders(self, limit: int) -> list[Order]:
+    def orders(self, limit: int) -> list[KnownOrder]:
         """Newest first."""
-        return list(self._orders.values())[-limit:][::-1]
+        whole = (known for known in reversed(self._orders.values()) if known.order is not None)
+        return list(itertools.islice(whole, limit))
 
-    def order(self, order_id: str) -> Order | None:
-        return self._orders.get(order_id)
+    def order(self, order_id: str) -> KnownOrder | None:
+        known = self._orders.get(order_id)
+        return known if known is not None and known.order is not None else None
+
+    def executions(self, limit: int) -> list[Execution]:
+        """Newest first."""
+        return list(self._executions)[-limit:][::-1]
+
+    def positions(self) -> list[PositionRecord]:
+        return [self._positions[place] for place in sorted(self._positions)]
 
     def age(self) -> float:
         """Seconds since Kafka last answered for every partition: how old the lists may be, at the most."""
@@ -182,6 +228,9 @@ class Tail(Service):
         starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
         ends = await consumer.end_offsets(partitions)
         for partition in partitions:
+            if partition.topic == topics.CONTROL:  # what was said holds until something else is said
+                await consumer.seek_to_beginning(partition)
+                continue
             found_start = starts.get(partition)
             consumer.seek(partition, found_start.offset if found_start else ends[partition])
 
@@ -202,14 +251,38 @@ class Tail(Service):
 
     def _order(self, offset: int, value: bytes) -> None:
         order = self._decode_order(value)
-        known = self._orders.get(order.order_id)
-        if known is not None:
-            self.conflicting_orders += known != order
-            return
-        self._orders[order.order_id] = order
-        self.order_counts[order.strategy] = self.order_counts.get(order.strategy, 0) + 1
-        if len(self._orders) > MAX_ORDERS:
-            del self._orders[next(iter(self._orders))]
+        known = self._known(order.order_id)
+        before = known.order if order.command == "NEW" else known.cancel
+        if before is not None:
+            self.conflicting_orders += before != order
+        elif order.command == "CANCEL":
+            known.cancel = order
+        else:
+            known.order = order
+            self.order_counts[order.strategy] = self.order_counts.get(order.strategy, 0) + 1
+
+    def _execution(self, offset: int, value: bytes) -> None:
+        execution = self._decode_execution(value)
+        known = self._known(execution.order_id)
+        if not known.executions or execution.number > known.executions[-1].number:  # else: sent again
+            known.executions.append(execution)
+            self._executions.append(execution)
+            self.execution_counts[execution.status] = self.execution_counts.get(execution.status, 0) + 1
+
+    def _known(self, order_id: str) -> KnownOrder:
+        known = self._orders.get(order_id)
+        if known is None:
+            known = self._orders[order_id] = KnownOrder()
+            if len(self._orders) > MAX_ORDERS:
+                del self._orders[next(iter(self._orders))]
+        return known
+
+    def _position(self, offset: int, value: bytes) -> None:
+        position = self._decode_position(value)
+        place = position.exchange, position.symbol
+        known = self._positions.get(place)
+        if known is None or position.event_time >= known.event_time:
+            self._positions[place] = position
 
     def _dead_letter(self, offset: int, value: bytes) -> None:
         msgspec.json.decode(value, type=DeadLetter)
@@ -220,5 +293,9 @@ class Tail(Service):
             self._on_claim(offset, msgspec.json.decode(value, type=FeedClaim))
 
     def _control(self, offset: int, value: bytes) -> None:
-        if self._on_terms is not None:
-            self._on_terms(offset, msgspec.json.decode(value, type=Terms))
+        said = msgspec.json.decode(value, type=Terms | Steer)
+        if isinstance(said, Steer):
+            if self._on_steer is not None:
+                self._on_steer(offset, said)
+        elif self._on_terms is not None:
+            self._on_terms(offset, said)

@@ -30,15 +30,17 @@ from tradeflow.feeds.registry import check_exchanges
 from tradeflow.garbage import settle_garbage
 from tradeflow.kafka_security import client_options, credentials
 from tradeflow.market import Market
-from tradeflow.messages import MarketEvent, Raw, ResyncRequest, Terms
+from tradeflow.messages import MarketEvent, Order, Raw, ResyncRequest, Terms
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
 from tradeflow.ports import ListenError, check_listen
 from tradeflow.quiet import quiet_kafka
 from tradeflow.runs import RunSchema
 from tradeflow.settings import settings
+from tradeflow.steering import Steering
 from tradeflow.strategies import load_strategies
 from tradeflow.tail import Tail
+from tradeflow.trading_setup import TradingSetup
 from tradeflow.transport import Transport
 from tradeflow.web.access import is_loopback
 from tradeflow.web.router import router_for
@@ -50,7 +52,8 @@ quiet_kafka()
 config = settings()
 maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)
-strategies = load_strategies(config.strategies, maps)
+strategies = load_strategies(config.strategies, maps, config.strategies_file)
+trading = TradingSetup(config, maps, books, strategies)
 specs = topics.topic_specs(maps)
 kafka_client = client_options(config)
 group_heartbeat = config.session_timeout / 5
@@ -179,6 +182,9 @@ def create_market(partition: int) -> Market:
         max_jump=config.max_jump_pct / 100,
         normalized_per_second=config.normalized_books_per_second,
         strategy_budget=config.strategy_budget,
+        gate=trading.gate(),
+        venue=trading.venue,
+        balances=trading.balances,
     )
 
 
@@ -209,6 +215,7 @@ raw_topics = [
     for name in (topics.orderbook_topic, topics.trades_topic)
 ]
 market_events_topic = run_topic(topics.MARKET_EVENTS, type=MarketEvent)
+orders_topic = run_topic(topics.ORDERS, type=Order)
 assignments_topic = run_topic(topics.FEED_ASSIGNMENTS, type=ResyncRequest)
 
 tables = (
@@ -221,6 +228,14 @@ app.transport = Transport(
     [URL(f"kafka://{config.kafka_brokers}")], app, outbox=outbox, state=markets, run_topics=run_topics
 )
 
+
+def owned_partitions() -> set[int]:
+    """Partitions of market-events that this worker owns."""
+    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topics.MARKET_EVENTS}
+
+
+steering = Steering(outbox, owned_partitions, markets.owned)
+
 if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))
 feed_plan = {feed.index: feed for feed in served_feeds(maps, books)}
@@ -232,7 +247,9 @@ feed_service = Feeds(
     contest_after=group_heartbeat + 0.5,
     may_contest=lambda: not app.rebalancing,
 )
-agreement = Agreement(feed_service.worker, kafka_client, patience=config.session_timeout + 2)
+agreement = Agreement(
+    feed_service.worker, kafka_client, patience=config.session_timeout + 2, on_steer=steering.note
+)
 
 
 def own_terms() -> dict[str, dict[str, str]]:
@@ -240,6 +257,8 @@ def own_terms() -> dict[str, dict[str, str]]:
     channels = [agent.channel for agent in app.agents.values()]
     read = {name for channel in channels for name in getattr(channel, "topics", ())}
     group = group_terms(books, strategies if config.role != "feeds" else (), sorted(read))
+    if config.role != "feeds":
+        group |= trading.terms()
     return {MAPS: map_terms(maps), RECORDS: record_terms(), str(app.conf.id): group}
 
 
@@ -249,7 +268,7 @@ def hear_terms(offset: int, terms: Terms) -> None:
         stop_worker(DisagreementError(reason))
 
 
-tail = Tail(kafka_client, on_claim=feed_service.foreign_claim, on_terms=hear_terms)
+tail = Tail(kafka_client, on_claim=feed_service.foreign_claim, on_terms=hear_terms, on_steer=steering.heard)
 feed_of = {(feed.exchange, symbol): feed.index for feed in feed_plan.values() for symbol in feed.symbols}
 
 
@@ -260,12 +279,20 @@ def ask_for_resync(request: ResyncRequest) -> None:
     outbox.append(topics.FEED_ASSIGNMENTS, index, request.symbol.encode(), value)
 
 
-def owned_partitions() -> set[int]:
-    """Partitions of market-events that this worker owns."""
-    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topics.MARKET_EVENTS}
+def misplaced(order: Order, partition: int) -> str:
+    """Why an order can't come before the gate; empty if it can."""
+    if (order.exchange, order.symbol) not in books:
+        return (
+            f"{order.exchange}/{order.symbol} is not served: correct EXCHANGES, SYMBOLS or the partition maps"
+        )
+    right = maps.symbols[order.symbol]
+    return (
+        "" if right == partition else f"{order.symbol} belongs to partition {right}, it came on {partition}"
+    )
 
 
 @app.on_partitions_assigned.connect  # type: ignore[arg-type]
 async def own_feeds(_: Any, assigned: set[Any], **kwargs: Any) -> None:
+    steering.forget()
     if config.role != "strategies":
         await feed_service.assign({tp.partition for tp in assigned if tp.topic == topics.FEED_ASSIGNMENTS})

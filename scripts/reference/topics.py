@@ -74,8 +74,9 @@ TOPICS = {
         messages.MarketEvent,
         SYMBOLS,
         "symbol, empty for `clock`",
-        "agent `normalize`, timer `clock`",
-        "The one ordered log of a partition: all exchanges' events of its symbols, in canonical form.",
+        "agents `normalize`, `risk` and `market`, timer `clock`",
+        "The one ordered log of a partition: all exchanges' events of its symbols in canonical form, commands and "
+        "executions of their orders, and operators' words.",
     ),
     topics.TOP_OF_BOOK: Topic(
         messages.TopOfBook,
@@ -100,7 +101,23 @@ TOPICS = {
         SYMBOLS,
         "symbol",
         "agent `market`",
-        "Orders of strategies.  After a crash some come again, with the same id and the same content.",
+        "Commands of strategies: NEW orders, and their CANCELs under the same id.  After a crash some come again, with "
+        "the same content.",
+    ),
+    topics.EXECUTIONS: Topic(
+        messages.Execution,
+        SYMBOLS,
+        "symbol",
+        "agent `market`",
+        "The gate's verdict on each order, then what its venue reports.  After a crash some come again, with the same "
+        "`order_id` and `number` and the same content.",
+    ),
+    topics.POSITIONS: Topic(
+        messages.PositionRecord,
+        SYMBOLS,
+        "symbol",
+        "agent `market`",
+        "Each book's purse, after every fill and again every 5 s; the newest `event_time` counts.",
     ),
     topics.FEED_ASSIGNMENTS: Topic(
         messages.ResyncRequest,
@@ -117,11 +134,12 @@ TOPICS = {
         "A feed's claim before each connection; the record's offset is the epoch.",
     ),
     topics.CONTROL: Topic(
-        messages.Terms,
+        messages.Terms | messages.Steer,
         "one",
-        "scope",
-        "every worker at its start",
-        "What workers must have in common: the maps, and what a group serves and runs.",
+        "scope; `steer`",
+        "every worker at its start, operators",
+        "What workers must have in common: the maps, and what a group serves, runs and allows.  And operators' words: "
+        "the owner of each partition copies them into its log.",
     ),
     topics.DEAD_LETTERS: Topic(
         messages.DeadLetter,

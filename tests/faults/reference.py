@@ -1,4 +1,4 @@
-"""What must come out of a cluster: the orders and books that its log leads to without any fault."""
+"""What must come out of a cluster: the orders, executions and books that its log leads to without any fault."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ import msgspec
 from tests.faults.cluster import STRATEGIES, Cluster, Worker
 from tradeflow import topics
 from tradeflow.market import Market
-from tradeflow.messages import MarketEvent, Order
+from tradeflow.messages import Execution, MarketEvent, Order
 from tradeflow.partitions import PartitionMaps
+from tradeflow.settings import load_settings
 from tradeflow.strategies import Strategy, load_strategies
+from tradeflow.trading_setup import TradingSetup
+
+Commands = dict[tuple[str, str], Order]
+"""(order id, NEW | CANCEL) → order."""
 
 
 class Reference:
@@ -24,18 +29,36 @@ class Reference:
         self, maps: PartitionMaps, log: dict[int, list[Any]], strategies: Iterable[Strategy]
     ) -> None:
         decode = msgspec.json.Decoder(MarketEvent).decode
-        self.orders: dict[str, Order] = {}
+        self.orders: Commands = {}
+        self.executions: dict[str, Execution] = {}
+        """By execution id: the gate's verdicts, and what the paper exchange says."""
         self.markets: dict[int, Market] = {}
+        strategies = list(strategies)
         served = maps.books(list(maps.exchanges))
+        setup = TradingSetup(load_settings(), maps, served, strategies)
         for partition, records in log.items():
             books = [place for place in served if maps.symbols[place[1]] == partition]
-            market = self.markets[partition] = Market(partition, books, list(strategies), silence_ns=10**18)
+            market = self.markets[partition] = Market(
+                partition,
+                books,
+                strategies,
+                silence_ns=10**18,
+                gate=setup.gate(),
+                venue=setup.venue,
+                balances=setup.balances,
+            )
             for record in records:
                 market.apply(decode(record.value), record.offset, record.timestamp * 1_000_000)
                 for output in market.take_outputs():
-                    if output.topic == topics.ORDERS:
-                        order = msgspec.json.decode(output.value, type=Order)
-                        self.orders[order.order_id] = order
+                    self._note(output.topic, output.value)
+
+    def _note(self, topic: str, value: bytes) -> None:
+        if topic == topics.ORDERS:
+            order = msgspec.json.decode(value, type=Order)
+            self.orders[order.order_id, order.command] = order
+        elif topic == topics.EXECUTIONS:
+            execution = msgspec.json.decode(value, type=Execution)
+            self.executions[execution.execution_id] = execution
 
     def book(self, exchange: str, symbol: str) -> Any:
         return next(m.books[exchange, symbol] for m in self.markets.values() if (exchange, symbol) in m.books)
@@ -45,28 +68,43 @@ def strategies(maps: PartitionMaps) -> list[Strategy]:
     return load_strategies(STRATEGIES, maps)
 
 
-def sent_orders(cluster: Cluster) -> dict[str, set[Order]]:
-    """Every content that each order id was ever sent with."""
-    found: dict[str, set[Order]] = defaultdict(set)
+def sent_orders(cluster: Cluster) -> dict[tuple[str, str], set[Order]]:
+    """Every content that each command of an order was ever sent with."""
+    found: dict[tuple[str, str], set[Order]] = defaultdict(set)
     for record in itertools.chain(*cluster.read(topics.ORDERS).values()):
         order = msgspec.json.decode(record.value, type=Order)
-        found[order.order_id].add(order)
+        found[order.order_id, order.command].add(order)
+    return found
+
+
+def sent_executions(cluster: Cluster) -> dict[str, set[Execution]]:
+    found: dict[str, set[Execution]] = defaultdict(set)
+    for record in itertools.chain(*cluster.read(topics.EXECUTIONS).values()):
+        execution = msgspec.json.decode(record.value, type=Execution)
+        found[execution.execution_id].add(execution)
     return found
 
 
 def check_orders(cluster: Cluster, reference: Reference) -> int:
-    """No order is missing, none is too many, each id has one content, the reference's."""
+    """No order is missing, none is too many, each id has one content, the reference's; and so are its executions."""
     sent = sent_orders(cluster)
     assert sent, "the strategies sent nothing at all"
-    missing = reference.orders.keys() - sent.keys()
-    extra = sent.keys() - reference.orders.keys()
-    several = [order_id for order_id, contents in sent.items() if len(contents) > 1]
-    wrong = [
-        order_id for order_id, contents in sent.items() if reference.orders.get(order_id) not in contents
-    ]
-    summary = (len(missing), len(extra), len(several), len(wrong))
-    assert summary == (0, 0, 0, 0), f"(missing, extra, several contents, wrong) = {summary} of {len(sent)}"
+    compare(sent, reference.orders, "orders")
+    executions = sent_executions(cluster)
+    compare(executions, reference.executions, "executions")
+    statuses = {execution.status for contents in executions.values() for execution in contents}
+    assert {"SUBMITTED", "DENIED", "ACCEPTED", "FILLED"} <= statuses, statuses
     return len(sent)
+
+
+def compare(sent: dict[Any, set[Any]], expected: dict[Any, Any], what: str) -> None:
+    missing, extra = expected.keys() - sent.keys(), sent.keys() - expected.keys()
+    several = [key for key, contents in sent.items() if len(contents) > 1]
+    wrong = [key for key, contents in sent.items() if expected.get(key) not in contents]
+    summary = (len(missing), len(extra), len(several), len(wrong))
+    assert summary == (0, 0, 0, 0), (
+        f"{what}: (missing, extra, several contents, wrong) = {summary} of {len(sent)}"
+    )
 
 
 def check_books(worker: Worker, reference: Reference, books: Iterable[tuple[str, str]]) -> int:

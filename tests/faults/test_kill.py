@@ -11,8 +11,9 @@ import pytest
 
 from tests.faults.cluster import SESSION_TIMEOUT, Cluster, Worker, caught_up, until
 from tests.faults.load import Load, running
-from tests.faults.reference import Reference, check_books, check_orders, strategies
+from tests.faults.reference import Reference, check_books, check_orders, sent_executions, strategies
 from tradeflow import topics
+from tradeflow.demo.stack import get
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -22,6 +23,7 @@ RATE = 2_500
 def settle_and_check(cluster: Cluster, worker: Worker, load: Load) -> tuple[int, int]:
     """(orders, books) that were compared, after everything sent has gone through."""
     until(lambda: caught_up(cluster), 60, "the worker catches up")
+    until(lambda: settled(cluster, worker), 60, "the last orders have their executions")
     log = cluster.read(topics.MARKET_EVENTS)
     reference = Reference(cluster.maps, log, strategies(cluster.maps))
     # Clock records still arrive while this is read; orders are settled by then, for nothing else moves.
@@ -32,6 +34,19 @@ def settle_and_check(cluster: Cluster, worker: Worker, load: Load) -> tuple[int,
     trades = sum(sum(market.counts["trades"].values()) for market in reference.markets.values())
     assert applied + snapshots + trades == load.sent, "records were lost between raw topics and books"
     return orders, books
+
+
+def settled(cluster: Cluster, worker: Worker) -> bool:
+    """Nothing is on its way to a venue or back: two looks, between which event time has moved by more than that takes,
+    find the same executions."""
+    before, since = len(sent_executions(cluster)), event_time(worker)
+    until(lambda: event_time(worker) > since + 1_000_000_000, 20, "event time moves")
+    return caught_up(cluster) and len(sent_executions(cluster)) == before
+
+
+def event_time(worker: Worker) -> int:
+    """Of the partition that is least far."""
+    return min(run["event_time"] for run in get(f"{worker.url}/strategies")["strategies"])
 
 
 def test_killing_the_only_worker_twice_loses_and_changes_nothing(tmp_path: Path) -> None:

@@ -112,9 +112,17 @@ def test_every_book_is_live_and_both_strategies_order(stack: Stack) -> None:
     }:
         assert time.monotonic() < deadline, stack.get("/stats")
         time.sleep(0.5)
-    order = stack.get("/orders?limit=1")["orders"][0]
-    assert stack.get(f"/orders/{order['order_id']}") == order
+    orders = stack.get("/orders?limit=10000")["orders"]
+    order = next(order for order in orders if order["cause"]["kind"] == "book")
     assert order["cause"]["epoch"] >= 0
+    whole = stack.get(f"/orders/{order['order_id']}")
+    assert whole["order"].keys() == order.keys() and whole["order"]["size"] == order["size"]
+    deadline = time.monotonic() + 60
+    while not stack.get("/stats")["executions"].get("FILLED"):
+        assert time.monotonic() < deadline, stack.get("/executions")
+        time.sleep(0.5)
+    assert any(position["size"] != "0" for position in stack.get("/positions")["positions"])
+    assert any(run["pnl"] for run in stack.get("/strategies")["strategies"])
     stats = stack.get("/stats")
     assert stats["conflicting_orders"] == 0
     assert stats["dead_letters"] == 0

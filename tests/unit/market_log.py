@@ -7,7 +7,17 @@ from decimal import Decimal
 import msgspec
 
 from tradeflow.market import Market
-from tradeflow.messages import Delta, NormalizedBook, Order, Snapshot, TopOfBook, Trade
+from tradeflow.messages import (
+    Command,
+    Delta,
+    Execution,
+    NormalizedBook,
+    Order,
+    PositionRecord,
+    Snapshot,
+    TopOfBook,
+    Trade,
+)
 from tradeflow.strategies import Strategy, buy, sell, timer
 
 SECOND = 1_000_000_000
@@ -32,6 +42,27 @@ def snapshot(sequence=0, time=0, bids=(("100", "1"),), asks=(("101", "2"),), **w
 
 def delta(sequence, time=0, bids=(), asks=(), **where):
     return Delta(**place(sequence, time, **where), bids=list(bids), asks=list(asks))
+
+
+def command(order, time=0, offset=0):
+    return Command(order=order, offset=offset, receipt_time=T + time)
+
+
+def execution(order, status, number=0, time=0, filled="0", leaves=None, **fields):
+    return Execution(
+        exchange=order.exchange,
+        symbol=order.symbol,
+        execution_id=f"{order.order_id}-{number}",
+        order_id=order.order_id,
+        number=number,
+        strategy=order.strategy,
+        side=order.side,
+        status=status,
+        filled_size=filled,
+        leaves_size=order.size if leaves is None else leaves,
+        receipt_time=T + time,
+        **fields,
+    )
 
 
 def trade(sequence, time=0, trade_id=None, **where):
@@ -60,6 +91,9 @@ class Log:
             "normalized-books": NormalizedBook,
             "trades": Trade,
             "orders": Order,
+            "executions": Execution,
+            "market-events": Execution,
+            "positions": PositionRecord,
         }
         for output in self.market.take_outputs():
             value = msgspec.json.decode(output.value, type=types[output.topic])

@@ -7,7 +7,7 @@ import pytest
 from tradeflow.agreement import (
     MAPS,
     Agreement,
-    decode_terms,
+    decode_control,
     difference,
     group_terms,
     map_terms,
@@ -49,7 +49,7 @@ def test_what_a_group_serves_and_runs_are_terms() -> None:
 
 def test_the_terms_of_any_version_are_read() -> None:
     """Else a worker would take one that it can't read for none."""
-    theirs = decode_terms(
+    theirs = decode_control(
         b'{"v":2,"type":"terms","scope":"records","terms":{"schema version":"2"},"worker":"w","time":1}'
     )
     assert theirs is not None
@@ -96,5 +96,5 @@ def test_before_it_has_said_its_own_a_worker_stops_for_nobody() -> None:
 
 
 def test_what_else_is_in_the_topic_is_left_alone() -> None:
-    assert decode_terms(b'{"type": "halt"}') is None
-    assert decode_terms(b"\xff") is None
+    assert decode_control(b'{"type": "halt"}') is None
+    assert decode_control(b"\xff") is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
-from bench import report
+from bench import paper_runs, report
 from bench.latency import percentile
 from bench.load import Load
 from bench.processes import ROOT
@@ -41,6 +43,29 @@ def test_the_reference_agrees_with_a_book_fed_with_the_records() -> None:
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (0.999, 100), (1, 100), (0.01, 1)])
 def test_percentiles_are_values_that_occurred(share: float, expected: int) -> None:
     assert percentile(range(1, 101), share) == expected
+
+
+def test_the_papers_send_the_same_orders_whatever_becomes_of_them() -> None:
+    """Else what they got couldn't be compared order by order."""
+    events = paper_runs.history(20, seed=1)
+    assert events == paper_runs.history(20, seed=1) != paper_runs.history(20, seed=2)
+    assert all(before.receipt_time <= after.receipt_time for before, after in pairwise(events))
+    for strategy in (paper_runs.Taker(size="0.2", seconds=20), paper_runs.Maker(size="0.2", seconds=20)):
+        plain = paper_runs.tradeflow(strategy, events)
+        assert plain.filled and plain.money.volume == sum(plain.filled.values())
+        assert plain == paper_runs.tradeflow(strategy, events)
+
+
+def test_rules_of_a_desk_that_changes_none_are_the_paper_exchanges_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = paper_runs.history(60, seed=1)
+    maker = paper_runs.Maker(size="0.2", seconds=60)
+    plain = paper_runs.tradeflow(maker, events)
+    monkeypatch.setattr("tradeflow.execution.paper.Desk", paper_runs.Rules)
+    assert paper_runs.tradeflow(maker, events) == plain
+    monkeypatch.setattr(paper_runs.Rules, "IN_FULL", True)
+    assert paper_runs.tradeflow(maker, events) != plain
 
 
 def test_a_part_of_the_report_is_made_anew_and_nothing_else_touched() -> None:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -17,8 +18,9 @@ from scripts.reference import files
 from scripts.reference.settings import WITHOUT_EFFECT
 from scripts.reference.topics import TOPICS, general_name
 from tradeflow.cli import OWN_VERBS
-from tradeflow.messages import Order, TopOfBook, Trade
+from tradeflow.messages import Execution, Order, PositionRecord, TopOfBook, Trade
 from tradeflow.partitions import load_maps
+from tradeflow.risk import Limits, ReasonCode, parse_limits
 from tradeflow.settings import Settings, environment_name
 from tradeflow.topics import topic_specs
 
@@ -128,7 +130,8 @@ def test_every_guarantee_names_its_test():
 
 
 def test_every_view_is_documented_and_no_other():
-    views = set(re.findall(r'@page\("([^"]+)"\)', (ROOT / "tradeflow" / "web" / "views.py").read_text()))
+    web = "".join(text for path, text in SOURCE.items() if path.parent.name == "web")
+    views = set(re.findall(r'@page\("([^"]+)"\)', web))
     documented = {match[1] for match in found(r"^## GET (\S+)$", ROOT / "docs" / "web.md")}
     assert documented == views
     text = SOURCE[ROOT / "tradeflow" / "web" / "control.py"]
@@ -139,6 +142,25 @@ def test_every_view_is_documented_and_no_other():
 def test_every_verb_is_documented():
     operations = TEXTS[ROOT / "docs" / "operations.md"]
     assert [verb for verb in OWN_VERBS if f"`tradeflow {verb}`" not in operations] == []
+
+
+# --- risk ---
+
+
+def test_the_risk_page_shows_the_limits_as_they_are():
+    page = ROOT / "docs" / "risk.md"
+    (example,) = found(r"^```toml\n(.*?)^```$", page)
+    assert parse_limits(example[1]).default != Limits().default
+    shown = {match[1]: match[2].replace(",", "") for match in found(r"^\| `(\w+)` \| ([\w,]+) \|", page)}
+    limits = Limits()
+    defaults = msgspec.structs.asdict(limits.default) | {"max_gross_notional": limits.max_gross_notional}
+    assert shown == {key: "none" if value is None else str(value) for key, value in defaults.items()}
+
+
+def test_the_risk_page_has_every_reason_in_its_order():
+    (table,) = found(r"^## Reason codes$(.*?)^## ", ROOT / "docs" / "risk.md")
+    rows = re.findall(r"^\| (`.*?`) \|", table[1], re.MULTILINE)
+    assert tuple(re.findall(r"[A-Z_]+", " ".join(rows))) == get_args(ReasonCode)
 
 
 # --- code ---
@@ -156,12 +178,13 @@ def shown(page: Path) -> Iterator[dict]:
         yield json.loads(match[1])
 
 
-def returned_keys(function: str) -> list[set[str]]:
-    """The keys of the dicts that a function of the views returns."""
-    tree = ast.parse(SOURCE[ROOT / "tradeflow" / "web" / "views.py"])
+def returned_keys(function: str, module: str = "views") -> list[set[str]]:
+    """The keys of the dicts that a function of the views returns; None stands for a `**`."""
+    tree = ast.parse(SOURCE[ROOT / "tradeflow" / "web" / f"{module}.py"])
     (found,) = (node for node in ast.walk(tree) if getattr(node, "name", "") == function)
     returns = (node.value for node in ast.walk(found) if isinstance(node, ast.Return))
-    return [{key.value for key in each.keys} for each in returns if isinstance(each, ast.Dict)]
+    dicts = (each for each in returns if isinstance(each, ast.Dict))
+    return [{key.value if key else None for key in each.keys} for each in dicts]
 
 
 def keys_of(record: type) -> set[str]:
@@ -173,8 +196,20 @@ def test_answers_are_shown_with_the_fields_that_they_have():
     for page in PAGES:
         for answer in shown(page):
             for order in answer.get("orders", []) if "markets" not in answer else []:
-                assert msgspec.convert(order, Order) and order.keys() == keys_of(Order)
+                (more,) = returned_keys("_with_status", "trading")
+                assert msgspec.convert(order, Order) and order.keys() == keys_of(Order) | more - {None}
                 seen["order"] += 1
+            for execution in answer.get("executions", []) if "markets" not in answer else []:
+                assert msgspec.convert(execution, Execution)
+                assert execution.keys() == {*keys_of(Execution), "type"}
+                seen["execution"] += 1
+            for position in answer.get("positions", []):
+                assert msgspec.convert(position, PositionRecord)
+                assert position.keys() == {*keys_of(PositionRecord), "age_ms"}
+                seen["position"] += 1
+            for run in answer.get("strategies", []):
+                assert [run.keys()] == returned_keys("_run", "trading")
+                seen["run"] += 1
             for trade in answer.get("trades", []):
                 assert msgspec.convert(trade, Trade) and trade.keys() == {*keys_of(Trade), "type"}
                 seen["trade"] += 1
@@ -187,7 +222,8 @@ def test_answers_are_shown_with_the_fields_that_they_have():
             if "markets" in answer:
                 assert [answer.keys()] == returned_keys("statistics")
                 seen["stats"] += 1
-    assert seen.keys() == {"order", "trade", "top", "book", "stats"}
+    kinds = {"order", "execution", "position", "run", "trade", "top", "book", "stats"}
+    assert seen.keys() == kinds
 
 
 # --- decisions and containers ---

@@ -66,7 +66,8 @@ def test_an_order_id_is_used_once(plan):
         one.apply(event, offset)
         for output in one.take_outputs():
             if output.topic == "orders":
-                seen[msgspec.json.decode(output.value, type=Order).order_id] += 1
+                order = msgspec.json.decode(output.value, type=Order)
+                seen[order.order_id, order.command] += 1
     assert not [order for order, times in seen.items() if times > 1]
 
 
@@ -98,7 +99,7 @@ def test_the_histories_reach_what_they_are_for():
         resyncs += len(asked)
     counts = one.counts
     assert repeated and resyncs
-    assert set(topics) == {"top-of-book", "normalized-books", "trades", "orders"}
+    assert set(topics) == {"top-of-book", "normalized-books", "trades", "orders", "positions"}
     assert set(states) == {"live", "stale", "broken"}
     assert set(counts["orders"]) == {strategy.name for strategy in STRATEGIES}
     assert all(counts["orders"].values()), counts

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from tradeflow import Strategy, Trial, buy, sell, timer
+from tradeflow.execution.fees import TAKER_FEES
 from tradeflow.partitions import load_maps
 from tradeflow.strategies import SHIPPED, ActionError, StrategyError, load_strategies, load_strategy
-from tradeflow.strategies.arbitrage import TAKER_FEES, Arbitrage
+from tradeflow.strategies.arbitrage import Arbitrage
 from tradeflow.strategies.imbalance import Imbalance
 
 ROOT = Path(__file__).parents[2]
@@ -159,7 +160,7 @@ def test_ones_own_module_in_the_working_directory(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["imbalanced", ":Maker", "module:", ""])
 def test_names_that_mean_nothing(name):
-    with pytest.raises(StrategyError, match="is neither one of arbitrage, imbalance nor module:Class"):
+    with pytest.raises(StrategyError, match="is neither one of arbitrage, imbalance, nor module:Class"):
         load_strategy(name)
 
 
@@ -209,26 +210,51 @@ def test_imbalance_acts_when_a_region_is_entered_or_left():
     trial.delta("binance", bid=[("100", "7")])  # (8 - 2) / 10 = 0.6
     (order,) = trial.sent
     assert (order.side, order.price, order.size, order.tif) == ("buy", Decimal(101), Decimal("0.5"), "IOC")
+    trial.fill(order)
     trial.delta("binance", bid=[("100", "9")])
     trial.delta("binance", bid=[("100", "2")])  # (3 - 2) / 5 = 0.2
     assert len(trial.sent) == 1, "still in the region, or not yet out of it"
     trial.delta("binance", bid=[("100", "1.9")])
     order = trial.sent[1]
     assert (order.side, order.price, order.size) == ("sell", Decimal(100), Decimal("0.5"))
-    assert trial.state(strategy).position == 0
+    assert trial.state(strategy).wanted == 0
 
 
 def test_imbalance_turns_around_in_one_order():
     strategy = Imbalance(levels=1, size="0.5")
     trial = Trial(strategy)
-    trial.book("binance", **heavy("9", "1"))
-    trial.book("binance", **heavy("1", "9"))
-    trial.book("binance", **heavy("1", "1"))
+    for bid, ask in (("9", "1"), ("1", "9"), ("1", "1")):
+        trial.book("binance", **heavy(bid, ask))
+        trial.fill(trial.sent[-1])
     assert [(order.side, order.size) for order in trial.sent] == [
         ("buy", Decimal("0.5")),
         ("sell", Decimal("1.0")),
         ("buy", Decimal("0.5")),
     ]
+
+
+def test_imbalance_undoes_what_was_filled_alone():
+    trial = Trial(Imbalance(levels=1, size="0.5"))
+    trial.book("binance", **heavy("9", "1"))
+    trial.fill(trial.sent[0], "0.2")
+    trial.book("binance", **heavy("1", "9"))
+    assert len(trial.sent) == 1, "not while an order is under way"
+    trial.report(trial.sent[0], "EXPIRED", leaves_size="0")
+    trial.book("binance", **heavy("1", "1"))
+    assert [(order.side, order.size) for order in trial.sent[1:]] == [("sell", Decimal("0.2"))]
+    trial = Trial(Imbalance(levels=1))
+    trial.book("binance", **heavy("9", "1"))
+    trial.deny(trial.sent[0])
+    trial.book("binance", **heavy("8", "1"))
+    trial.book("binance", **heavy("1", "1"))
+    assert len(trial.sent) == 1, "neither tried again nor undone"
+
+
+def test_imbalance_sends_no_less_than_the_exchange_takes():
+    trial = Trial(Imbalance(levels=1))
+    trial.instrument("binance", lot="0.001", min_notional="5.05")
+    trial.book("binance", **heavy("9", "1"))
+    assert trial.sent[0].size == Decimal("0.102"), "5.05 / 100 in whole lots, twice"
 
 
 def test_imbalance_minds_its_own_exchange_and_levels():
@@ -296,6 +322,8 @@ def test_arbitrage_is_armed_again_when_the_edge_has_gone(arbitrage):
     strategy, trial = arbitrage
     trial.book("binance", bid=[("99", "9")], ask=[("100", "9")])
     trial.book("kraken", bid=[("101", "9")], ask=[("102", "9")])
+    for order in list(trial.sent):
+        trial.fill(order)
     assert trial.state(strategy).taken == ["binance>kraken"]
     trial.delta("kraken", bid=[("101", "0"), ("100.1", "9")])
     assert trial.state(strategy).taken == []
@@ -320,18 +348,109 @@ def test_arbitrage_wants_live_books_and_known_fees(arbitrage):
     assert all(Decimal(0) < fee < Decimal("0.02") for fee in TAKER_FEES.values())
 
 
-def test_arbitrage_over_three_exchanges(arbitrage):
+def test_arbitrage_takes_one_pair_at_a_time(arbitrage):
     strategy, trial = arbitrage
     trial.book("binance", bid="99", ask="100")
     trial.book("coinbase", bid="99.5", ask="100.5")
     trial.book("kraken", bid="103", ask="104")
-    assert sorted(trial.state(strategy).taken) == ["binance>kraken", "coinbase>kraken"]
+    trial.delta("kraken", bid=[("103", "2")])
+    assert trial.state(strategy).taken == ["binance>kraken"]
+    for order in list(trial.sent):
+        trial.fill(order)
+    trial.delta("kraken", bid=[("103", "3")])
     assert [(order.side, order.exchange) for order in trial.sent] == [
         ("buy", "binance"),
         ("sell", "kraken"),
         ("buy", "coinbase"),
         ("sell", "kraken"),
     ]
+
+
+@pytest.fixture
+def legs(arbitrage):
+    """Bought 0.4 on binance, sold 0.4 on kraken: both under way."""
+    _strategy, trial = arbitrage
+    trial.book("binance", bid=[("99", "1")], ask=[("100", "0.4")])
+    trial.book("kraken", bid=[("101", "1")], ask=[("102", "1")])
+    return trial, *trial.sent
+
+
+def unwound(trial):
+    return [
+        (order.side, order.exchange, order.price, order.size, order.tif)
+        for order in trial.sent
+        if order.tag == "unwind"
+    ]
+
+
+def test_a_leg_that_is_denied_has_the_other_unwound(legs):
+    trial, bought, sold = legs
+    trial.deny(sold, "BALANCE")
+    assert not unwound(trial), "the other leg is under way"
+    trial.fill(bought)
+    # 101 × 0.998 on kraken is more than 99 × 0.999 on binance.
+    assert unwound(trial) == [("sell", "kraken", Decimal(101), Decimal("0.4"), "IOC")]
+    trial.fill(trial.sent[-1])
+    trial.advance(seconds=3)
+    assert len(unwound(trial)) == 1, "nothing is left"
+
+
+def test_a_leg_that_is_half_filled_leaves_the_difference(legs):
+    trial, bought, sold = legs
+    trial.fill(sold)
+    trial.fill(bought, "0.1")
+    trial.report(bought, "EXPIRED", leaves_size="0")
+    assert unwound(trial) == [("buy", "binance", Decimal(100), Decimal("0.3"), "IOC")]
+    trial.book("kraken", bid=[("150", "1")], ask=[("151", "1")])
+    assert len(trial.sent) == 3, "no new pair until it is done"
+    trial.fill(trial.sent[-1], "0.1")
+    trial.report(trial.sent[2], "EXPIRED", leaves_size="0")
+    assert unwound(trial)[1:] == [("buy", "binance", Decimal(100), Decimal("0.2"), "IOC")], "again, at once"
+
+
+def test_an_unwinding_order_that_is_denied_waits_a_second(legs):
+    trial, bought, sold = legs
+    trial.fill(bought)
+    trial.deny(sold)
+    trial.deny(trial.sent[-1], "STALE_SIGNAL")
+    assert len(unwound(trial)) == 1
+    trial.advance(seconds=1)
+    assert len(unwound(trial)) == 2
+
+
+def test_what_no_exchange_takes_is_left_and_holds_nothing_up(legs):
+    trial, bought, sold = legs
+    trial.fill(sold)
+    trial.fill(bought, "0.39")
+    for exchange in ("binance", "kraken", "coinbase"):
+        trial.instrument(exchange, lot="0.02", min_notional="1.5")
+    trial.report(bought, "EXPIRED", leaves_size="0")
+    trial.advance(seconds=1)
+    assert not unwound(trial), "0.01 is half a lot"
+    trial.delta("kraken", bid=[("101", "0")])
+    trial.book("kraken", bid=[("99", "1")], ask=[("102", "1")])
+    trial.book("kraken", bid=[("101", "1")], ask=[("102", "1")])
+    assert len(trial.sent) == 4, "a new pair"
+
+
+def test_legs_are_of_whole_lots_on_both_exchanges(arbitrage):
+    _, trial = arbitrage
+    trial.instrument("binance", lot="0.1")
+    trial.instrument("kraken", lot="0.01", min_notional="60")
+    trial.book("binance", bid=[("99", "1")], ask=[("100", "0.77")])
+    trial.book("kraken", bid=[("101", "0.4")], ask=[("102", "1")])
+    assert not trial.sent, "0.4 × 101 is less than kraken takes"
+    trial.book("kraken", bid=[("100.1", "2")], ask=[("102", "1")])
+    trial.book("kraken", bid=[("101", "2")], ask=[("102", "1")])
+    assert {order.size for order in trial.sent} == {Decimal("0.7")}
+
+
+def test_both_legs_denied_leave_nothing(legs):
+    trial, bought, sold = legs
+    trial.deny(bought)
+    trial.deny(sold)
+    trial.advance(seconds=2)
+    assert not unwound(trial)
 
 
 def test_states_survive_json():

@@ -107,7 +107,7 @@ def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
     ) as live:
         while True:
             stack.check()
-            books, stats = _look(stack)
+            books, stats, runs = _look(stack)
             now = time.monotonic()
             if all_live is None and books and all(book["state"] == "live" for book in books):
                 all_live = now
@@ -118,7 +118,7 @@ def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
                 if remaining <= 0:
                     break
             if console.is_terminal:
-                live.update(screen(books, stats, stack.web_url, remaining))
+                live.update(screen(books, stats, runs, stack.web_url, remaining))
             time.sleep(REFRESH)
     summary = _summary(stack, round(seconds or 0))
     console.print(summary.render(summary.stats["uptime_s"]))
@@ -130,17 +130,20 @@ def _summary(stack: Stack, seconds: int) -> Summary:
     errors = [line for child in stack.children for line in _errors(child.log())]
     try:
         stats = stack.get(f"/stats?seconds={seconds}")
-        return Summary(stack.get("/books")["books"], stats, stack.get("/feeds")["feeds"], errors)
+        runs = stack.get("/strategies")["strategies"]
+        return Summary(stack.get("/books")["books"], stats, stack.get("/feeds")["feeds"], runs, errors)
     except OSError as error:
         stack.check()
         raise ChildFailed(f"the worker lives, and doesn't answer at {stack.web_url}: {error}") from None
 
 
-def _look(stack: Stack) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+def _look(
+    stack: Stack,
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None, list[dict[str, Any]]]:
     try:
-        return stack.get("/books")["books"], stack.get("/stats")
+        return stack.get("/books")["books"], stack.get("/stats"), stack.get("/strategies")["strategies"]
     except OSError:
-        return [], None
+        return [], None, []
 
 
 def _errors(log: str) -> list[str]:

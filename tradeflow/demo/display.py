@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -46,7 +47,11 @@ def books_table(books: list[dict[str, Any]]) -> Table:
 
 
 def screen(
-    books: list[dict[str, Any]], stats: dict[str, Any] | None, web_url: str, remaining: float | None
+    books: list[dict[str, Any]],
+    stats: dict[str, Any] | None,
+    runs: list[dict[str, Any]],
+    web_url: str,
+    remaining: float | None,
 ) -> Group:
     """What the live terminal shows."""
     lines: list[RenderableType] = [books_table(books), Text()]
@@ -55,9 +60,25 @@ def screen(
         orders = ", ".join(f"{name} {count}" for name, count in sorted(stats["orders"].items())) or "none yet"
         p50 = "–" if latency["p50"] is None else f"{latency['p50']:.1f} ms (p50)"
         lines.append(Text(f"orders: {orders}    raw → order: {p50}"))
+        lines.append(Text(f"executions: {_by_status(stats)}    P&L after fees: {_profit(runs)}"))
     ends = "Ctrl-C ends everything" if remaining is None else f"ends in {max(0.0, remaining):.0f} s"
-    lines.append(Text(f"web: {web_url}/books  /top-of-book/BTC-USDT  /orders  /feeds    {ends}", style="dim"))
+    pages = "/books  /top-of-book/BTC-USDT  /orders  /positions  /strategies  /feeds"
+    lines.append(Text(f"web: {web_url}{pages}    {ends}", style="dim"))
     return Group(*lines)
+
+
+def _by_status(stats: dict[str, Any]) -> str:
+    counts = sorted(stats["executions"].items(), key=lambda one: -one[1])
+    return ", ".join(f"{count} {status}" for status, count in counts) or "none yet"
+
+
+def _profit(runs: list[dict[str, Any]]) -> str:
+    """Of all strategies, by currency, to the cent."""
+    sums: dict[str, Decimal] = {}
+    for run in runs:
+        for currency, amount in run["pnl"].items():
+            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
+    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items())) or "–"
 
 
 class Summary:
@@ -68,9 +89,10 @@ class Summary:
         books: list[dict[str, Any]],
         stats: dict[str, Any],
         feeds: list[dict[str, Any]],
+        runs: list[dict[str, Any]],
         errors: list[str],
     ) -> None:
-        self.books, self.stats, self.feeds = books, stats, feeds
+        self.books, self.stats, self.feeds, self.runs = books, stats, feeds, runs
         self.states = Counter(str(book["state"]) for book in books)
         self.counts: dict[str, Counter[str]] = {"deltas": Counter(), "trades": Counter()}
         for market in stats["markets"].values():
@@ -109,6 +131,8 @@ class Summary:
         )
         orders = sorted(self.stats["orders"].items())
         table.add_row("orders", ", ".join(f"{name} {count}" for name, count in orders) or "none")
+        table.add_row("executions", _by_status(self.stats))
+        table.add_row("P&L after fees", _profit(self.runs))
         reconnects = sum(feed["reconnects"] for feed in self.feeds)
         table.add_row("feeds", f"{len(self.feeds)}, {reconnects} reconnects")
         problems = "\n".join(self.problems[:20])

@@ -14,24 +14,33 @@ from typing import Any
 import msgspec
 
 from tables.order_books import Effect, OrderBook
+from tradeflow.market.accounts import Accounts, Balances
 from tradeflow.market.changes import BookChange
+from tradeflow.market.orders import Orders
 from tradeflow.market.run import Run
 from tradeflow.market.runs import Runs
 from tradeflow.market.served import Output, ServedBook
 from tradeflow.market.trades import TradeTape
+from tradeflow.market.trading import Trading, VenueFactory
 from tradeflow.messages import (
     BookRecord,
+    Cause,
     Clock,
+    Command,
     Delta,
     Down,
+    Execution,
     Heartbeat,
     Instrument,
     MarketEvent,
     Order,
+    Record,
     ResyncRequest,
     Snapshot,
+    Steer,
     Trade,
 )
+from tradeflow.risk.gate import RiskGate
 from tradeflow.strategies.strategy import Strategy
 from tradeflow.strategies.views import BookView
 
@@ -53,12 +62,15 @@ _encode = msgspec.json.Encoder().encode
 class Market:
     """The books, strategies and outputs of one partition of `market-events`.
 
-    `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `depth`: levels a
-    side in `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change
-    of its state).  `silence_ns`: after so long without a sign of life a live book is stale; `max_jump`: share of the
-    mid by which one delta may move it (0: any), beyond it the book is broken.  `want_changes`:
-    collect BookChanges.  `strategy_budget`: seconds that a strategy's call may take; the one thing here that is no
-    function of the log, so replays leave it out."""
+    `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `depth`: levels a side in
+    `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change of its state).
+    `silence_ns`: after so long without a sign of life a live book is stale; `max_jump`: share of the mid by which one
+    delta may move it (0: any), beyond it the book is broken.  `want_changes`: collect BookChanges.  `strategy_budget`:
+    seconds that a strategy's call may take; the one thing here that is no function of the log, so replays leave it out.
+
+    `gate` decides over orders, without one all are let through.  `venue(books, instruments)` makes what executes them;
+    without one (a replay) the executions in the log are all there are.  `balances`: what each book's purse holds at
+    the beginning."""
 
     def __init__(
         self,
@@ -72,6 +84,9 @@ class Market:
         normalized_per_second: float = 10.0,
         want_changes: bool = False,
         strategy_budget: float | None = None,
+        gate: RiskGate | None = None,
+        venue: VenueFactory | None = None,
+        balances: Balances | None = None,
     ) -> None:
         self.partition = partition
         self.event_time = 0
@@ -88,8 +103,22 @@ class Market:
         views: dict[str, dict[str, BookView]] = {}
         for (exchange, symbol), served in self._served.items():
             views.setdefault(symbol, {})[exchange] = served.view
-        self._runs = Runs(strategies, views, strategy_budget)
         self._outputs: list[Output] = []
+        registry = Orders()
+        self._runs = Runs(strategies, views, registry, strategy_budget)
+        accounts = Accounts(self.books, balances or {})
+        executing = None if venue is None else venue(self.books, accounts.instruments)
+        self.trading = Trading(registry, self._runs, accounts, self._put, gate, executing)
+        self._apart: dict[type, Callable[[Any], None]] = {
+            Clock: self._clock,
+            Command: self._command,
+            Instrument: self._instrument,
+            Execution: self._execution,
+            Steer: lambda event: self.trading.steer(event, self.event_time),
+        }
+        """Events that change no book."""
+        self._due = 0
+        """Event time from which a timer or the venue has something to do."""
         self._resyncs: list[ResyncRequest] = []
         self._changes: list[BookChange] = []
 
@@ -103,22 +132,22 @@ class Market:
         if time > self.event_time:
             if time > appended + AHEAD:
                 time = max(appended, self.event_time)
-            if time >= self._runs.timers.due:
-                self._send(self._runs.advance(self.event_time, time))
+            if time >= self._due:
+                self._advance(time)
             self.event_time = time
         # `type() is`, and Delta first: isinstance() of another struct costs five times as much.
-        if type(event) is not Delta and isinstance(event, Clock):
-            self._clock()
+        if type(event) is not Delta and (apart := self._apart.get(type(event))):
+            apart(event)
+            self._due = min(self._runs.timers.due, self.trading.due)
             return
-        served = self._served.get((event.exchange, event.symbol))
+        record: Any = event  # of a book, or a trade: whatever else there is is handled apart
+        served = self._served.get((record.exchange, record.symbol))
         if served is None:
             self._ignored += 1
         elif type(event) is Trade:
             self._trade(served, event)
-        elif type(event) is Instrument:
-            served.note_instrument(event)
         else:
-            self._book(served, event, offset)
+            self._book(served, record, offset)
 
     def take_outputs(self) -> list[Output]:
         """What has to be sent since the last call, in order."""
@@ -163,9 +192,17 @@ class Market:
             for run in self.runs
             if run.halted
         ]
-        return totals | {"orders": orders, "halted": halted}
+        return totals | {"orders": orders, "halted": halted, "executions": self.trading.counts}
 
     # --- events ---
+
+    def _advance(self, now: int) -> None:
+        """Before the event that moves event time to `now`: timers fire, and what the venue has promised happens."""
+        if now >= self._runs.timers.due:
+            self._send(self._runs.advance(self.event_time, now))
+        if now >= self.trading.due:
+            self.trading.advance(now)
+        self._due = min(self._runs.timers.due, self.trading.due)
 
     def _book(self, served: ServedBook, event: BookRecord, offset: int) -> None:
         book, now = served.book, self.event_time
@@ -195,6 +232,10 @@ class Market:
             else:
                 served.counts.snapshots += 1
             self._show(served, changed)
+            if served.traded:
+                self._venue_sees(served, event)
+            if changed and state == "live":
+                self._lost(served, event)
             if event.symbol in self._runs.watched and book.state == "live":
                 self._send(self._runs.on_book(event, served.view, now))
             return
@@ -202,6 +243,19 @@ class Market:
             served.counts.gaps += 1
         if changed:
             self._show(served, True)
+            if served.traded:
+                self._venue_sees(served, event)
+            if state == "live":
+                self._lost(served, event)
+
+    def _venue_sees(self, served: ServedBook, event: BookRecord) -> None:
+        self.trading.book(event, served.book, self.event_time)
+        self._due = min(self._due, self.trading.due)
+
+    def _lost(self, served: ServedBook, origin: BookRecord | Cause) -> None:
+        """A book that was live may no longer be: what waits there is canceled."""
+        if not served.book.live:
+            self._send(self.trading.book_lost(served.book, origin, self.event_time))
 
     def _trade(self, served: ServedBook, event: Trade) -> None:
         served.tape_dirty = True
@@ -210,15 +264,40 @@ class Market:
             return
         served.counts.trades += 1
         self._outputs.append(Output("trades", served.key, _encode(event)))
+        if served.traded:
+            self.trading.trade(event, self.event_time)
+            self._due = min(self._due, self.trading.due)
         self._send(self._runs.on_trade(event, self.event_time))
 
-    def _clock(self) -> None:
+    def _instrument(self, event: Instrument) -> None:
+        served = self._served.get((event.exchange, event.symbol))
+        if served is None:
+            self._ignored += 1
+        elif served.note_instrument(event):
+            self.trading.accounts.note_instrument(event)
+
+    def _execution(self, event: Execution) -> None:
+        if (event.exchange, event.symbol) not in self._served:
+            self._ignored += 1
+        else:
+            self.trading.execution(event, self.event_time)
+
+    def _command(self, event: Command) -> None:
+        served = self._served.get((event.order.exchange, event.order.symbol))
+        if served is None:
+            self._ignored += 1
+            return
+        served.traded = True
+        self.trading.command(event, self.event_time)
+
+    def _clock(self, _: Clock) -> None:
         now = self.event_time
         refresh = now - self._refreshed >= REFRESH
         for served in self._served.values():
             if served.book.silence(now):
                 served.dirty = True
                 self._show(served, True)
+                self._lost(served, Cause(kind="timer", timer="silence", time=now))
             elif refresh:
                 self._outputs.append(served.top(now))
             served.publish_levels(now, False, self._outputs)
@@ -226,6 +305,7 @@ class Market:
                 self._ask_for_resync(served)
         if refresh:
             self._refreshed = now
+            self.trading.refresh(now)
 
     def _show(self, served: ServedBook, state_changed: bool) -> None:
         served.publish(self.event_time, state_changed, self._outputs)
@@ -253,7 +333,10 @@ class Market:
 
     def _send(self, orders: list[Order]) -> None:
         for order in orders:
-            self._outputs.append(Output("orders", order.symbol.encode(), _encode(order)))
+            self._put("orders", order.symbol, order)
+
+    def _put(self, topic: str, symbol: str, record: Record) -> None:
+        self._outputs.append(Output(topic, symbol.encode(), _encode(record)))
 
     # --- checkpoint ---
 
@@ -274,6 +357,7 @@ class Market:
             if run.dirty:
                 found["strategy_states", run.key] = run.encode()
             run.dirty = False
+        found |= {("strategy_states", key): value for key, value in self.trading.take_dirty().items()}
         return found
 
     def restore(self, read: Callable[[str, str], bytes | None]) -> None:
@@ -290,9 +374,13 @@ class Market:
                 served.tape = TradeTape.decode(value)
             value = read("strategy_states", f"instruments/{served.place}")
             if value is not None:
-                served.note_instrument(msgspec.json.decode(value, type=Instrument))
+                self._instrument(msgspec.json.decode(value, type=Instrument))
                 served.instrument_dirty = False
         for run in self.runs:
             value = read("strategy_states", run.key)
             if value is not None:
                 run.restore(value)
+        self.trading.restore(lambda key: read("strategy_states", key))
+        for served in self._served.values():
+            served.traded = self.trading.used
+        self._due = 0

@@ -11,17 +11,22 @@ from typing import Any
 
 import msgspec
 
+from tables.instruments import Instrument
+from tables.positions import Position
+from tradeflow.market.accounts import Place, book_fill, open_position
 from tradeflow.market.budget import Budget
-from tradeflow.messages import BookRecord, Cause, Order, Trade
+from tradeflow.market.orders import Orders, TrackedOrder
+from tradeflow.messages import BookRecord, Cause, Execution, Order, Trade
 from tradeflow.normalize import canonical_decimal
-from tradeflow.strategies.actions import Action
+from tradeflow.strategies.actions import Cancel, NewOrder
+from tradeflow.strategies.parameters import from_text, with_parameters
 from tradeflow.strategies.strategy import Strategy, StrategyError
 from tradeflow.strategies.views import BookView, Context
 
 log = logging.getLogger(__name__)
 
 Origin = BookRecord | Cause
-"""What makes a strategy act: the event, or a timer's cause."""
+"""What makes a strategy act: the event, or a cause that is made already."""
 
 
 class Run:
@@ -34,31 +39,38 @@ class Run:
         strategy: Strategy,
         symbols: tuple[str, ...],
         books: Mapping[str, Mapping[str, BookView]],
+        registry: Orders,
         budget: Budget | None = None,
     ) -> None:
         self.strategy = strategy
         self.symbols = symbols
-        self.context = Context(symbols[0], books, type(strategy).State())
+        self.own: dict[str, TrackedOrder] = {}
+        """Its open orders by id, oldest first; a shadow has none."""
+        self.positions: dict[Place, Position] = {}
+        """What its own fills have left, by book."""
+        self.context = Context(symbols[0], books, type(strategy).State(), self.own, self.positions)
         self.halted = ""
         """Why it is halted; empty while it runs."""
         self.error: Exception | None = None
         self.orders = 0
+        """That it opened since this process took the partition."""
         self.dirty = False
+        self.key = f"strategy/{strategy.name}-{strategy.params_hash}/{'+'.join(symbols)}"
+        """Of its state in the table; its parameters may have been changed since."""
+        self._registry = registry
         self._budget = budget
         self._name = strategy.name
         self._params_hash = strategy.params_hash
         self._code = strategy.code_hash
+        self._parameters: dict[str, str] = {}
+        """Those that were changed while it ran, as they were written."""
         self._unreadable: bytes | None = None
-
-    @property
-    def key(self) -> str:
-        """Of its state in the table."""
-        return f"strategy/{self._name}-{self._params_hash}/{'+'.join(self.symbols)}"
 
     def handle(
         self, handler: Callable[..., Any], symbol: str, now: int, origin: Origin, *seen: Any
     ) -> list[Order]:
-        """The orders that `handler`, shown `seen`, answers with: all of them, or none if it raises."""
+        """The orders that `handler`, shown `seen`, answers with: all of them, or none if it raises; then the run is
+        halted, and what it had open is canceled."""
         if self.halted:
             return []
         self.dirty = True
@@ -67,25 +79,72 @@ class Run:
         budget = self._budget
         if budget is not None:
             budget.start()
+        orders: list[Order] = []
         try:
-            actions = handler(*seen, context)
-            orders = [self._order(action, index, origin, now) for index, action in enumerate(actions or ())]
+            for index, action in enumerate(handler(*seen, context) or ()):
+                order = self._order(action, index, origin, now)
+                if order is not None:
+                    orders.append(order)
         except Exception as error:
+            self._take_back(orders)
             self.halt(f"{handler.__name__} raised {_described(error)}", error)
-            return []
+            return self._cancel_all(origin, now)
+        self._keep(orders)
         if budget is not None and (reason := budget.stop()):
             self.halt(f"{handler.__name__} is {reason}")
-        self.orders += len(orders)
+            orders += self._cancel_all(origin, now)
         return orders
 
     def halt(self, reason: str, error: Exception | None = None) -> None:
         log.error("strategy %s is halted for %s: %s", self._name, "+".join(self.symbols), reason)
         self.halted, self.error, self.dirty = reason, error, True
 
-    def _order(self, action: Action, index: int, origin: Origin, now: int) -> Order:
-        if not isinstance(action, Action):
-            raise StrategyError(f"{action!r} is not an action: yield buy(…) or sell(…)")
-        cause = _cause(origin)
+    def set_parameters(self, values: Mapping[str, str]) -> None:
+        """It goes on, with its state, under other parameters.  Values that can't be are refused, and logged."""
+        try:
+            self.strategy = with_parameters(self.strategy, from_text(self.strategy, values))
+        except Exception as error:  # also of the class's own checks
+            log.error("parameters of strategy %s stay as they are: %s", self._name, error)
+            return
+        self._params_hash = self.strategy.params_hash
+        self._parameters |= values
+        self.dirty = True
+
+    def resume(self) -> None:
+        """An operator lets it try again."""
+        if self.halted and self._unreadable is None:
+            self.halted, self.error, self.dirty = "", None, True
+
+    def track(self, one: TrackedOrder) -> None:
+        """An open order is its own."""
+        self.own[one.order.order_id] = one
+
+    def fill(self, execution: Execution, instrument: Instrument) -> None:
+        """One of its orders was filled; without balances: those are the book's."""
+        place = execution.exchange, execution.symbol
+        position = self.positions.get(place)
+        if position is None:
+            position = self.positions[place] = open_position(instrument, {})
+        book_fill(position, execution)
+        self.dirty = True
+
+    def forget(self, order_id: str) -> None:
+        """It has ended."""
+        self.own.pop(order_id, None)
+
+    def _order(self, action: object, index: int, origin: Origin, now: int) -> Order | None:
+        """The command of an action; None for a cancel that there is nothing to do for."""
+        if isinstance(action, NewOrder):
+            order = self._new(action, index, cause_of(origin), now)
+            if not order.shadow:
+                self.track(TrackedOrder(order=order, run=self.key, leaves=order.size))
+            return order
+        if isinstance(action, Cancel):
+            one = self.own.get(action.order_id)
+            return None if one is None else self._cancel(one, origin, now)
+        raise StrategyError(f"{action!r} is not an action: yield buy(…), sell(…) or cancel(…)")
+
+    def _new(self, action: NewOrder, index: int, cause: Cause, now: int) -> Order:
         return Order(
             order_id=self._order_id(cause, index),
             strategy=self._name,
@@ -101,15 +160,45 @@ class Run:
             tag=action.tag,
             event_time=now,
             cause=cause,
+            shadow=self.strategy.shadow,
         )
+
+    def _cancel(self, one: TrackedOrder, origin: Origin, now: int) -> Order | None:
+        if one.cancel:
+            return None
+        one.cancel = True
+        return one.cancel_order(cause_of(origin), now)
+
+    def _cancel_all(self, origin: Origin, now: int) -> list[Order]:
+        asked = [self._registry.ask_cancel(one, cause_of(origin), now) for one in self.own.values()]
+        return [order for order in asked if order is not None]
+
+    def _keep(self, orders: list[Order]) -> None:
+        """The handler has ended well: what it yielded is part of the checkpoint."""
+        for order in orders:
+            new = order.command == "NEW"
+            self.orders += new
+            if not order.shadow:
+                one = self.own[order.order_id]
+                self._registry.add(one) if new else self._registry.cancel_sent(one)
+
+    def _take_back(self, orders: list[Order]) -> None:
+        """The handler raised: what it had yielded was never said."""
+        for order in reversed(orders):
+            if order.command == "NEW":
+                self.forget(order.order_id)
+            else:
+                self.own[order.order_id].cancel = False
 
     def _order_id(self, cause: Cause, index: int) -> str:
         """32 hex digits, which every exchange takes as a client's order id."""
-        origin = (
-            (cause.kind, cause.timer, cause.time)
-            if cause.kind == "timer"
-            else (cause.kind, cause.exchange, cause.epoch, cause.sequence)
-        )
+        origin: tuple[object, ...]
+        if cause.kind == "timer":
+            origin = (cause.kind, cause.timer, cause.time)
+        elif cause.kind == "execution":
+            origin = (cause.kind, cause.execution)
+        else:
+            origin = (cause.kind, cause.exchange, cause.epoch, cause.sequence)
         parts = (self._name, self._params_hash, self.context.symbol, *origin, index)
         return hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=16).hexdigest()
 
@@ -124,11 +213,20 @@ class Run:
         except (TypeError, ValueError) as error:
             self.halt(f"State can't be written as JSON: {error}", error)
             state = b"null"
-        return msgspec.json.encode(_Row(state=msgspec.Raw(state), halted=self.halted, code=self._code))
+        row = _Row(
+            state=msgspec.Raw(state),
+            halted=self.halted,
+            code=self._code,
+            parameters=self._parameters,
+            positions=[(*place, position) for place, position in sorted(self.positions.items())],
+        )
+        return msgspec.json.encode(row)
 
     def restore(self, value: bytes) -> None:
         """A state that no longer fits the class halts the run, and is kept for when the code is mended."""
         row = msgspec.json.decode(value, type=_Row)
+        for exchange, symbol, position in row.positions:
+            self.positions[exchange, symbol] = position
         try:
             self.context.state = msgspec.json.decode(row.state, type=type(self.strategy).State)
         except msgspec.ValidationError as error:
@@ -140,15 +238,19 @@ class Run:
             return
         if row.halted and row.code == self._code:
             self.halted = row.halted
+        if row.parameters:
+            self.set_parameters(row.parameters)
 
 
 class _Row(msgspec.Struct):
     state: msgspec.Raw
     halted: str
     code: str
+    parameters: dict[str, str] = {}
+    positions: list[tuple[str, str, Position]] = []
 
 
-def _cause(origin: Origin) -> Cause:
+def cause_of(origin: Origin) -> Cause:
     """Of an order; built when there is one, for most events cause none."""
     if isinstance(origin, Cause):
         return origin

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tables.instruments import Instrument
 from tradeflow.market.budget import Budget
+from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.market.run import Run
 from tradeflow.market.timers import Timers
-from tradeflow.messages import BookRecord, Cause, Order, Trade
+from tradeflow.messages import BookRecord, Cause, Execution, Order, Trade
+from tradeflow.strategies.order_views import ExecutionView, OrderView
 from tradeflow.strategies.strategy import Strategy, StrategyError
 from tradeflow.strategies.views import BookView, TradeView
 
@@ -23,13 +26,20 @@ class Runs:
         self,
         strategies: Sequence[Strategy],
         books: Mapping[str, Mapping[str, BookView]],
+        registry: Orders,
         budget: float | None = None,
     ) -> None:
         self._budget = budget
+        self._registry = registry
         self._books = MappingProxyType(
             {symbol: MappingProxyType(dict(views)) for symbol, views in books.items()}
         )
         self.all = [run for strategy in strategies for run in self._of(strategy)]
+        self._by_key = {run.key: run for run in self.all}
+        self._find_handlers()
+
+    def _find_handlers(self) -> None:
+        """They are bound to the strategies as they are now."""
         self._on_book = self._handlers("on_book")
         self.watched = frozenset(self._on_book)
         """Symbols whose books a strategy handles."""
@@ -48,6 +58,47 @@ class Runs:
             return []
         view = TradeView(event)
         return [order for run, on in handlers for order in run.handle(on, event.symbol, now, event, view)]
+
+    def on_execution(
+        self, one: TrackedOrder, execution: Execution, instrument: Instrument | None, now: int
+    ) -> list[Order]:
+        """The orders that a change of an order causes, in the run that it belongs to."""
+        run = self._by_key.get(one.run)
+        if run is None:
+            return []
+        if execution.last_size is not None and instrument is not None:
+            run.fill(execution, instrument)
+        if not one.is_open:
+            run.forget(execution.order_id)
+        if not run.strategy.handles("on_execution"):
+            return []
+        cause = Cause(kind="execution", execution=execution.execution_id)
+        view = ExecutionView(execution, OrderView(one))
+        return run.handle(run.strategy.on_execution, execution.symbol, now, cause, view)
+
+    def cancels_on_loss(self, key: str) -> bool:
+        """Of a run that isn't there any more: yes."""
+        run = self._by_key.get(key)
+        return run is None or run.strategy.cancel_on_loss
+
+    def track(self, orders: Iterable[TrackedOrder]) -> None:
+        """The open orders of a checkpoint go to the runs that they belong to, whose states are there already."""
+        for one in orders:
+            if one.run in self._by_key:
+                self._by_key[one.run].track(one)
+        self._find_handlers()
+
+    def resume(self, strategy: str, symbol: str) -> None:
+        """Let those of a strategy (and symbol, if it isn't empty) that are halted for an error try again."""
+        for run in self.all:
+            if run.strategy.name == strategy and (not symbol or symbol in run.symbols):
+                run.resume()
+
+    def set_parameters(self, strategy: str, values: Mapping[str, str]) -> None:
+        for run in self.all:
+            if run.strategy.name == strategy:
+                run.set_parameters(values)
+        self._find_handlers()
 
     def advance(self, before: int, after: int) -> list[Order]:
         """The orders of the timers that fire while event time moves from `before` to `after`."""
@@ -73,7 +124,7 @@ class Runs:
 
     def _run(self, strategy: Strategy, symbols: tuple[str, ...]) -> Run:
         budget = None if self._budget is None else Budget(self._budget)
-        return Run(strategy, symbols, self._books, budget)
+        return Run(strategy, symbols, self._books, self._registry, budget)
 
     def _handlers(self, name: str) -> Handlers:
         found: Handlers = {}

@@ -54,6 +54,7 @@ class ServedBook:
         "key",
         "tape",
         "tape_dirty",
+        "traded",
         "view",
     )
 
@@ -66,6 +67,8 @@ class ServedBook:
         self.tape = TradeTape()
         self.instrument: Instrument | None = None
         self.dirty = self.instrument_dirty = self.tape_dirty = False
+        self.traded = False
+        """An order has come for it: the venue has to see it."""
         self.counts = Counts()
         self._depth = depth
         self._interval = interval
@@ -84,14 +87,15 @@ class ServedBook:
         self._bid, self._ask = self.book.book.best_bid, self.book.book.best_ask
         self._middle = _middle(self.book)
 
-    def note_instrument(self, instrument: Instrument) -> None:
-        """What its exchange says of it, unless it has said something newer."""
+    def note_instrument(self, instrument: Instrument) -> bool:
+        """What its exchange says of it; False if it has said something newer."""
         known = self.instrument
         if known and (instrument.epoch, instrument.sequence) <= (known.epoch, known.sequence):
             self.counts.duplicates += 1
-            return
+            return False
         self.instrument, self.instrument_dirty = instrument, True
         self.view.instrument = InstrumentView.of(instrument.listing)
+        return True
 
     def publish(self, now: int, state_changed: bool, outputs: list[Output]) -> None:
         """After an event that touched the book: its top if that is another, its levels if they are due."""

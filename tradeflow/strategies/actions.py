@@ -1,4 +1,4 @@
-"""What a strategy may ask for: `buy` and `sell` make actions, and a handler yields them."""
+"""What a strategy may ask for: `buy`, `sell` and `cancel` make actions, and a handler yields them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,19 @@ class Market(Protocol):
     def symbol(self) -> str: ...
 
 
+class Sent(Protocol):
+    """An order that was sent: one of `ctx.orders`, an execution, or one of `trial.sent`."""
+
+    @property
+    def order_id(self) -> str: ...
+
+
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """A new order; its id, cause and time are added when the handler has ended."""
+    """What a handler may yield."""
+
+
+class NewOrder(Action, frozen=True, kw_only=True):
+    """Its id, cause and time are added when it is yielded."""
 
     exchange: str
     symbol: str
@@ -44,6 +55,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
 
 
+class Cancel(Action, frozen=True, kw_only=True):
+    order_id: str
+
+
 def buy(
     book: Market,
     price: Exact | None,
@@ -53,7 +68,7 @@ def buy(
     tif: TimeInForce = "GTC",
     post_only: bool = False,
     tag: str = "",
-) -> Action:
+) -> NewOrder:
     """An order to buy `size` on the book's exchange, at `price` or lower (None with type="MARKET").
 
     Raises ActionError for a float, a number that isn't above zero, or a contradiction."""
@@ -69,11 +84,17 @@ def sell(
     tif: TimeInForce = "GTC",
     post_only: bool = False,
     tag: str = "",
-) -> Action:
+) -> NewOrder:
     """An order to sell `size` on the book's exchange, at `price` or higher (None with type="MARKET").
 
     Raises ActionError for a float, a number that isn't above zero, or a contradiction."""
     return _order("sell", book, price, size, type, tif, post_only, tag)
+
+
+def cancel(order: Sent) -> Cancel:
+    """The end of an order of the strategy's own.  It asks for nothing where that was asked for before, or the order
+    has ended; and it may come too late."""
+    return Cancel(order_id=order.order_id)
 
 
 def _order(
@@ -85,14 +106,14 @@ def _order(
     tif: TimeInForce,
     post_only: bool,
     tag: str,
-) -> Action:
+) -> NewOrder:
     if type not in ("LIMIT", "MARKET") or tif not in ("GTC", "IOC", "FOK"):
         raise ActionError(f"type={type!r}, tif={tif!r}: use LIMIT or MARKET, and GTC, IOC or FOK")
     if (type == "MARKET") != (price is None):
         raise ActionError(f"{type} order with price {price}: a LIMIT order has a price, a MARKET order None")
     if post_only and (type == "MARKET" or tif != "GTC"):
         raise ActionError(f"post_only with {type} {tif}: only a LIMIT GTC order can wait in the book")
-    return Action(
+    return NewOrder(
         exchange=book.exchange,
         symbol=book.symbol,
         side=side,

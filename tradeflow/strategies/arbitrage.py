@@ -7,18 +7,15 @@ from decimal import Decimal
 
 import msgspec
 
+from tradeflow.execution.fees import TAKER_FEES
 from tradeflow.strategies.actions import Action, buy, sell
-from tradeflow.strategies.strategy import Strategy
+from tradeflow.strategies.indicators import takeable
+from tradeflow.strategies.order_views import ExecutionView
+from tradeflow.strategies.strategy import Strategy, timer
 from tradeflow.strategies.views import BookView, Context
 
-# Taker fees of the lowest volume tier as fractions, from public schedules of 2025 (Binance spot, BitMEX
-# perpetuals, Coinbase Advanced, Kraken Pro).  They change and depend on the account: pass your own.
-TAKER_FEES = {
-    "binance": Decimal("0.001"),
-    "bitmex": Decimal("0.0005"),
-    "coinbase": Decimal("0.006"),
-    "kraken": Decimal("0.004"),
-}
+UNWIND = "unwind"
+"""Tag of the orders that close what a pair has left over."""
 
 
 class Arbitrage(Strategy):
@@ -27,36 +24,96 @@ class Arbitrage(Strategy):
     bid × (1 - fee there) / (ask × (1 + fee here)) - 1.
 
     Above `min_edge` it sends both legs, IOC at the touch, for the smaller of the two sizes there, at most
-    `max_size`.  A pair is armed again when its edge has gone, so one opportunity is taken once.  Only
-    books that are live count, and only exchanges whose fee is known."""
+    `max_size`; one pair at a time.  A pair is armed again when its edge has gone, so one opportunity is taken once.
+    Only books that are live count, and only exchanges whose fee is known.
+
+    **When one leg is denied or only half filled**, what the fills leave over (the sum of its positions on all
+    exchanges) is unwound once both legs have ended: IOC where that costs least after fees.  What isn't filled of that
+    is tried again as soon as it has ended; what is denied, each second.  Until nothing is left, or less than any
+    exchange takes, it takes no new pair."""
 
     min_edge: Decimal = Decimal("0.0005")
     max_size: Decimal = Decimal("0.1")
     fees: dict[str, Decimal] = msgspec.field(default_factory=lambda: dict(TAKER_FEES))
-    """exchange → taker fee as a fraction of the notional."""
+    """exchange → taker fee as a fraction of the notional; by default the published ones of the lowest tier: they change
+    and depend on the account, so pass your own."""
 
     class State(msgspec.Struct):
         taken: list[str] = msgspec.field(default_factory=list)
         """`cheap>dear` of the pairs whose edge was there at the last look."""
 
     def on_book(self, book: BookView, ctx: Context) -> Iterator[Action]:
+        if ctx.orders or self._where_to_unwind(ctx) is not None:
+            return
         for other in ctx.books.values():
-            if other.exchange != book.exchange and other.live:
-                yield from self._legs(book, other, ctx.state.taken)
-                yield from self._legs(other, book, ctx.state.taken)
+            if other.exchange == book.exchange or not other.live:
+                continue
+            for cheap, dear in ((book, other), (other, book)):
+                legs = self._legs(cheap, dear, ctx.state.taken)
+                if legs:
+                    yield from legs
+                    return
 
-    def _legs(self, cheap: BookView, dear: BookView, taken: list[str]) -> Iterator[Action]:
+    def on_execution(self, execution: ExecutionView, ctx: Context) -> Iterator[Action]:
+        if execution.status != "DENIED" or execution.tag != UNWIND:
+            yield from self._unwind(ctx)
+
+    @timer(seconds=1)
+    def unwind(self, ctx: Context) -> Iterator[Action]:
+        yield from self._unwind(ctx)
+
+    def _legs(self, cheap: BookView, dear: BookView, taken: list[str]) -> list[Action]:
         pair = f"{cheap.exchange}>{dear.exchange}"
         if cheap.exchange not in self.fees or dear.exchange not in self.fees:
-            return
+            return []
         ask, bid = cheap.ask, dear.bid
-        cost = ask.price * (1 + self.fees[cheap.exchange])
-        proceeds = bid.price * (1 - self.fees[dear.exchange])
-        if proceeds <= cost * (1 + self.min_edge):
+        if self._proceeds(dear) <= self._cost(cheap) * (1 + self.min_edge):
             if pair in taken:
                 taken.remove(pair)
-        elif pair not in taken:
-            taken.append(pair)
-            size = min(ask.size, bid.size, self.max_size)
-            yield buy(cheap, ask.price, size, tif="IOC", tag=pair)
-            yield sell(dear, bid.price, size, tif="IOC", tag=pair)
+            return []
+        if pair in taken:
+            return []
+        taken.append(pair)
+        size = takeable(cheap, takeable(dear, min(ask.size, bid.size, self.max_size), bid.price), ask.price)
+        if not size:
+            return []
+        return [
+            buy(cheap, ask.price, size, tif="IOC", tag=pair),
+            sell(dear, bid.price, size, tif="IOC", tag=pair),
+        ]
+
+    def _unwind(self, ctx: Context) -> Iterator[Action]:
+        """Close what the legs have left over, when none is under way."""
+        if not ctx.orders and (order := self._where_to_unwind(ctx)) is not None:
+            yield order
+
+    def _where_to_unwind(self, ctx: Context) -> Action | None:
+        """The order for it; None where nothing is left, or less than any exchange takes."""
+        left = sum((ctx.position(exchange).size for exchange in ctx.books), Decimal(0))
+        if not left:
+            return None
+        books = [book for book in ctx.books.values() if book.live and book.exchange in self.fees]
+        if left > 0:
+            dear = max(
+                (book for book in books if takeable(book, left, book.bid.price)),
+                key=self._proceeds,
+                default=None,
+            )
+            if dear is None:
+                return None
+            size = takeable(dear, left, dear.bid.price)
+            return sell(dear, dear.bid.price, size, tif="IOC", tag=UNWIND)
+        cheap = min(
+            (book for book in books if takeable(book, -left, book.ask.price)), key=self._cost, default=None
+        )
+        if cheap is None:
+            return None
+        return buy(cheap, cheap.ask.price, takeable(cheap, -left, cheap.ask.price), tif="IOC", tag=UNWIND)
+
+    def _cost(self, book: BookView) -> Decimal:
+        """Of buying one unit at the touch, fee included."""
+        return book.ask.price * (1 + self.fees[book.exchange])
+
+    def _proceeds(self, book: BookView) -> Decimal:
+        """Of selling one unit at the touch, less the fee."""
+        return book.bid.price * (1 - self.fees[book.exchange])

@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from tradeflow.strategies.actions import Action, buy, sell
+from tradeflow.strategies.indicators import least_size
 from tradeflow.strategies.strategy import Strategy
 from tradeflow.strategies.views import BookView, Context
 
@@ -15,32 +16,37 @@ from tradeflow.strategies.views import BookView, Context
 class Imbalance(Strategy):
     """Imbalance = (bids - asks) / (bids + asks), of the sizes in the best `levels` a side: -1 … 1.
 
-    At `enter` or above it buys, at -`enter` or below it sells; when the imbalance has come back below `leave`
-    it undoes that.  So it acts when a region is entered or left, never on each event.  All orders are IOC at
-    the touch.  The position is what it has ordered, not what was filled."""
+    At `enter` or above it wants to be long by `size`, at -`enter` or below short; when the imbalance has come back
+    below `leave`, flat.  So it acts when a region is entered or left, never on each event, and not while an order is
+    under way.  All orders are IOC at the touch, for what is missing to the wanted position: what was denied or not
+    filled is not tried again, and never undone either."""
 
     exchange: str = "binance"
     levels: int = 5
     enter: Decimal = Decimal("0.6")
     leave: Decimal = Decimal("0.2")
     size: Decimal = Decimal("0.01")
+    """Where the exchange takes nothing that small: twice the least that it takes."""
 
     class State(msgspec.Struct):
-        position: int = 0
-        """In units of `size`: 1 bought, -1 sold."""
+        wanted: int = 0
+        """Position, in units of `size`: 1 long, -1 short."""
 
     def on_book(self, book: BookView, ctx: Context) -> Iterator[Action]:
-        if book.exchange != self.exchange:
+        if book.exchange != self.exchange or ctx.orders:
             return
-        target = self._target(book, ctx.state.position)
-        steps = target - ctx.state.position
-        ctx.state.position = target
-        if steps > 0:
-            yield buy(book, book.ask.price, steps * self.size, tif="IOC", tag="imbalance")
-        elif steps < 0:
-            yield sell(book, book.bid.price, -steps * self.size, tif="IOC", tag="imbalance")
+        wanted = self._wanted(book, ctx.state.wanted)
+        if wanted == ctx.state.wanted:
+            return
+        ctx.state.wanted = wanted
+        unit = max(self.size, 2 * least_size(book, book.bid.price))
+        missing = wanted * unit - ctx.position(self.exchange).size
+        if missing > 0:
+            yield buy(book, book.ask.price, missing, tif="IOC", tag="imbalance")
+        elif missing < 0:
+            yield sell(book, book.bid.price, -missing, tif="IOC", tag="imbalance")
 
-    def _target(self, book: BookView, position: int) -> int:
+    def _wanted(self, book: BookView, position: int) -> int:
         bid, ask = book.volume(self.levels)
         # Compared without a division: sizes are above zero in a live book, and nothing is rounded.
         difference, total = bid - ask, bid + ask

@@ -27,6 +27,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_
 import msgspec
 
 from tradeflow.strategies.actions import Action
+from tradeflow.strategies.order_views import ExecutionView
 from tradeflow.strategies.views import BookView, Context, TradeView
 from tradeflow.symbols import SymbolError, canonical_symbol
 
@@ -63,6 +64,12 @@ class Strategy(msgspec.Struct, frozen=True, metaclass=_StrategyMeta):
     name: ClassVar[str] = ""
     """What its orders say who sent them; default: the class's name in lower case."""
 
+    shadow: ClassVar[bool] = False
+    """Its orders are recorded and never executed; it hears nothing of them."""
+
+    cancel_on_loss: ClassVar[bool] = True
+    """Its open orders on a book that is no longer live are canceled."""
+
     class State(msgspec.Struct):
         """What it remembers; JSON-able fields, each with a default."""
 
@@ -95,6 +102,10 @@ class Strategy(msgspec.Struct, frozen=True, metaclass=_StrategyMeta):
         """After each trade, once, in the order of the log."""
         return None
 
+    def on_execution(self, execution: ExecutionView, ctx: Context) -> Actions:
+        """After each verdict or report on an order of its own, once, in the order of the log."""
+        return None
+
     @property
     def params_hash(self) -> str:
         """Short hash of the class's name and all parameters; part of every order's id."""
@@ -121,7 +132,7 @@ class Strategy(msgspec.Struct, frozen=True, metaclass=_StrategyMeta):
         return found
 
     def handles(self, handler: str) -> bool:
-        """True if it defines `on_book` or `on_trade` itself."""
+        """True if it defines `on_book`, `on_trade` or `on_execution` itself."""
         return getattr(type(self), handler) is not getattr(Strategy, handler)
 
 

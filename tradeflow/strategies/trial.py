@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from tradeflow.market import Market
+from tradeflow.market.orders import TrackedOrder
 from tradeflow.messages import (
     Cause,
     Clock,
+    Command,
     Delta,
     Down,
+    Execution,
     Heartbeat,
     Instrument,
     Level,
+    Liquidity,
     Listing,
     MarketEvent,
+    Order,
+    OrderStatus,
     Side,
     Snapshot,
+    Steer,
     Trade,
 )
 from tradeflow.normalize import canonical_decimal
@@ -44,6 +51,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """An order as it went to topic `orders`, its numbers as Decimal."""
 
     order_id: str
+    command: Literal["NEW", "CANCEL"]
     strategy: str
     exchange: str
     symbol: str
@@ -56,10 +64,13 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     event_time: int
     cause: Cause
+    shadow: bool
 
 
 class Trial:
-    """Runs strategies on events that the test makes up; `sent` collects their orders.
+    """Runs strategies on events that the test makes up; `sent` collects their orders and cancels.
+
+    What becomes of an order the test says as well: `submit`, `accept`, `fill`, `deny` …; until then it is in flight.
 
     `books`: the (exchange, symbol) pairs served; by default `exchanges` × the strategies' symbols (BTC-USDT
     where they name none).  A strategy that raises raises TrialError here."""
@@ -77,7 +88,7 @@ class Trial:
         self.now = START
         """The virtual clock, nanoseconds; advance() moves it."""
         self.sent: list[Sent] = []
-        """Every order so far."""
+        """Every command so far, oldest first: `command` is NEW or CANCEL."""
         self.market = Market(
             0,
             books
@@ -88,7 +99,8 @@ class Trial:
         )
         self._epochs: dict[tuple[str, str], int] = {}
         self._sequences: dict[tuple[str, str, str], int] = {}
-        self._offset = -1
+        self._commands: dict[tuple[str, str], Order] = {}
+        self._offset = self._words = -1
 
     def book(self, exchange: str, *, bid: Levels = (), ask: Levels = (), symbol: str = "") -> None:
         """A snapshot: the whole book."""
@@ -147,6 +159,90 @@ class Trial:
                     )
             self._apply(Clock(receipt_time=self.now))
 
+    def submit(self, order: Sent) -> None:
+        """The order, or the cancel, passes the gate."""
+        command = self._commands[order.order_id, order.command]
+        self._apply(Command(order=command, offset=0, receipt_time=self.now))
+
+    def deny(self, order: Sent, reason_code: str = "HALTED", reason: str = "") -> None:
+        """The gate refuses it."""
+        self.report(order, "DENIED", leaves_size="0", reason_code=reason_code, reason=reason)
+
+    def accept(self, order: Sent) -> None:
+        """It waits in the exchange's book."""
+        self.report(order, "ACCEPTED")
+
+    def fill(
+        self,
+        order: Sent,
+        size: Exact | None = None,
+        *,
+        price: Exact | None = None,
+        fee: Exact = 0,
+        fee_currency: str | None = None,
+        liquidity: Liquidity = "taker",
+    ) -> None:
+        """Some of it is filled, by default all that is left, at its price.  A MARKET order needs a price."""
+        one = self._tracked(order)
+        at = order.price if price is None else Decimal(_text(price))
+        if at is None:
+            raise ValueError(f"order {order.order_id} has no price: fill(order, price=…)")
+        left, filled = Decimal(one.leaves), Decimal(one.filled)
+        last = left if size is None else Decimal(_text(size))
+        if not 0 < last <= left:
+            raise ValueError(f"{last} of order {order.order_id} can't be filled: {left} are left")
+        paid = filled * Decimal(one.average or 0) + last * at
+        self.report(
+            order,
+            "FILLED" if last == left else "PARTIALLY_FILLED",
+            last_price=_text(at),
+            last_size=_text(last),
+            filled_size=_text(filled + last),
+            leaves_size=_text(left - last),
+            average_price=_text(paid / (filled + last)),
+            liquidity=liquidity,
+            fee=_text(fee),
+            fee_currency=fee_currency,
+        )
+
+    def report(self, order: Sent, status: OrderStatus, **fields: Any) -> None:
+        """Whatever else may become of it, e.g. `"CANCELED", leaves_size="0"`; `fields` as in topic `executions`."""
+        one = self._tracked(order)
+        if one.status == "INITIALIZED" and status not in ("DENIED", "SUBMITTED"):
+            self.submit(order)
+        number = -1 if status in ("DENIED", "SUBMITTED") else one.number + 1
+        known = {"filled_size": one.filled, "leaves_size": one.leaves, "average_price": one.average}
+        execution = Execution(
+            exchange=order.exchange,
+            symbol=order.symbol,
+            execution_id=f"{order.order_id}-{number}",
+            order_id=order.order_id,
+            number=number,
+            strategy=order.strategy,
+            side=order.side,
+            status=status,
+            receipt_time=self.now,
+            **{**known, **fields},
+        )
+        refused = self.market.trading.orders.refused
+        self._apply(execution)
+        if self.market.trading.orders.refused > refused:
+            raise ValueError(f"an order that is {one.status} can't become {status}")
+
+    def set_parameters(self, strategy: str, **values: str) -> None:
+        """An operator changes parameters of a strategy while it runs; written as in strategies.toml."""
+        self._words += 1
+        self._apply(
+            Steer(
+                offset=self._words,
+                action="parameters",
+                strategy=strategy,
+                parameters=values,
+                by="trial",
+                receipt_time=self.now,
+            )
+        )
+
     def state(self, strategy: Strategy, symbol: str = "") -> Any:
         """The State of a strategy on a symbol."""
         symbol = canonical_symbol(symbol) if symbol else self.symbol
@@ -155,6 +251,12 @@ class Trial:
             for run in self.market.runs
             if run.strategy is strategy and symbol in run.symbols
         )
+
+    def _tracked(self, order: Sent) -> TrackedOrder:
+        one = self.market.trading.orders.get(order.order_id)
+        if one is None:
+            raise ValueError(f"{order} was not sent in this trial, or by a shadow: nothing becomes of it")
+        return one
 
     def _place(self, kind: str, exchange: str, symbol: str) -> dict[str, Any]:
         symbol = canonical_symbol(symbol) if symbol else self.symbol
@@ -178,9 +280,11 @@ class Trial:
         self._offset += 1
         self.market.apply(event, self._offset)
         outputs = self.market.take_outputs()
-        self.sent += [
-            msgspec.json.decode(sent.value, type=Sent) for sent in outputs if sent.topic == "orders"
-        ]
+        for output in outputs:
+            if output.topic == "orders":
+                order = msgspec.json.decode(output.value, type=Order)
+                self._commands[order.order_id, order.command] = order
+                self.sent.append(msgspec.json.decode(output.value, type=Sent))
         for run in self.market.runs:
             if run.halted:
                 raise TrialError(f"{run.strategy.name}: {run.halted}") from run.error

@@ -1,4 +1,4 @@
-"""What a strategy sees: books, trades and its context, read-only and exact.
+"""What a strategy sees: books, trades and its context, read-only and exact; its orders: order_views.py.
 
 A view shows its book as of the event that is being handled.  Keep numbers, not views: later
 it shows a later book.
@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tables.order_books import OrderBook, State
+from tables.positions import Position
 from tradeflow.messages import Listing, Side, Trade
+from tradeflow.strategies.order_views import OrderView, PositionView
+
+if TYPE_CHECKING:
+    from tradeflow.market.orders import TrackedOrder
 
 _ZERO = Decimal(0)
 
@@ -190,10 +195,19 @@ class TradeView:
 class Context:
     """What a handler knows beside its event: one a run, the same object at every event."""
 
-    __slots__ = ("_books", "now", "state", "symbol")
+    __slots__ = ("_books", "_orders", "_positions", "now", "state", "symbol")
 
-    def __init__(self, symbol: str, books: Mapping[str, Mapping[str, BookView]], state: Any) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        books: Mapping[str, Mapping[str, BookView]],
+        state: Any,
+        orders: Mapping[str, TrackedOrder],
+        positions: Mapping[tuple[str, str], Position],
+    ) -> None:
         self._books = books
+        self._positions = positions
+        self._orders = orders
         self.symbol = symbol
         """Of the event; in a timer of a strategy with `symbols`, the first of them."""
         self.state: Any = state
@@ -205,6 +219,15 @@ class Context:
     def books(self) -> Mapping[str, BookView]:
         """exchange → book of this symbol, whatever its state: check `.live`."""
         return self._books[self.symbol]
+
+    @property
+    def orders(self) -> list[OrderView]:
+        """Its own orders that have not ended, oldest first: from the moment that they are yielded."""
+        return [OrderView(one) for one in self._orders.values()]
+
+    def position(self, exchange: str, symbol: str = "") -> PositionView:
+        """What its own fills have left on an exchange; of this symbol, or another of the strategy's."""
+        return PositionView(self._positions.get((exchange, symbol or self.symbol)))
 
     def books_of(self, symbol: str) -> Mapping[str, BookView]:
         """exchange → book of another of the strategy's `symbols`.  Raises KeyError for any other."""

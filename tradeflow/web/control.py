@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
 from faust.web import Request
 
+from tradeflow import topics
 from tradeflow.messages import ResyncRequest
+from tradeflow.operators import Word, WordError, steer_for
 from tradeflow.web.answers import Problem
 from tradeflow.web.pages import changes_state
 from tradeflow.web.views import known_book
-from tradeflow.wiring import ask_for_resync, tail
+from tradeflow.wiring import ask_for_resync, books, outbox, strategies, tail
 
 
 @changes_state("/books/{exchange}/{symbol}/resync")
@@ -32,3 +35,15 @@ async def resync(request: Request, exchange: str, symbol: str) -> Any:
     )
     ask_for_resync(asked)
     return {"exchange": exchange, "symbol": symbol, "epoch": top.epoch, "asked": "a new subscription"}
+
+
+@changes_state("/control/{action}")
+async def control(request: Request, action: str) -> Any:
+    """An operator's word on orders: halt, reduce-only, resume, parameters.  It is in force within a second."""
+    try:
+        word = msgspec.json.decode(await request.read() or b"{}", type=Word)
+        steer = steer_for(action, word, str(getattr(request, "remote", "")), strategies, books)
+    except (msgspec.MsgspecError, WordError) as error:
+        raise Problem(400, "not understood", str(error)) from None
+    offset = await outbox.send(topics.CONTROL, 0, b"steer", msgspec.json.encode(steer))
+    return {"said": action, "strategy": steer.strategy, "symbol": steer.symbol, "offset": offset}

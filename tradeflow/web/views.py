@@ -116,7 +116,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
         "receipt_time": order_book.receipt_time,
         "event_time": event_time,
         "last_verified": order_book.last_verified,
-        "age_ms": _age_ms(order_book.receipt_time),
+        "age_ms": age_ms(order_book.receipt_time),
         "kafka": {"topic": topics.MARKET_EVENTS, "partition": partition, "offset": order_book.offset},
         "levels": order_book.book.depth,
         "bids": bids,
@@ -124,7 +124,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
     }
 
 
-def _age_ms(since: int) -> float | None:
+def age_ms(since: int) -> float | None:
     """Milliseconds since a moment in nanoseconds; None where there was none."""
     return round((time.time_ns() - since) / 1e6, 3) if since else None
 
@@ -158,15 +158,15 @@ async def _ask(owner: URL, request: Request) -> Passed:
         ) from None
 
 
-async def _of_all(name: str, own: list[Any], request: Request) -> tuple[list[Any], list[str]]:
-    """What this worker and all others of the group answer under `name`, and which of them don't."""
-    found, silent = [*own], []
+async def of_all_workers(request: Request, key: str, own: list[Any]) -> tuple[list[Any], list[str]]:
+    """What this and all other workers of the group answer under `key`, and which of them don't."""
+    found, silent = list(own), []
     if not request.headers.get(FORWARDED):
         peers = [url for url in router.workers() if url != web_url]
         answers = await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True)
         for url, result in zip(peers, answers, strict=True):
             if isinstance(result, Passed) and result.status == 200:
-                found += msgspec.json.decode(result.body)[name]
+                found += msgspec.json.decode(result.body)[key]
             else:
                 silent.append(str(url))
     return found, silent
@@ -178,7 +178,7 @@ def _with_age(top: TopOfBook, tail_age: float) -> dict[str, Any]:
         **msgspec.structs.asdict(top),
         "state": state,
         "reason": reason,
-        "age_ms": _age_ms(top.event_time),
+        "age_ms": age_ms(top.event_time),
     }
 
 
@@ -225,26 +225,9 @@ async def instruments(request: Request) -> Any:
         }
         for one in own
     ]
-    found, silent = await _of_all("instruments", mine, request)
+    found, silent = await of_all_workers(request, "instruments", mine)
     found.sort(key=lambda one: (one["exchange"], one["symbol"]))
     return {"instruments": found, "silent_workers": silent}
-
-
-# -- orders
-
-
-@page("/orders")
-async def orders(request: Request) -> Any:
-    """The last orders, newest first: `?limit=`."""
-    return {"orders": tail.orders(integer(request, "limit", 100, 10_000))}
-
-
-@page("/orders/{order_id}")
-async def order(request: Request, order_id: str) -> Any:
-    found = tail.order(order_id)
-    if found is None:
-        raise Problem(404, "unknown order", f"no order {order_id!r} among the last ones; /orders lists them")
-    return found
 
 
 # -- the system
@@ -253,7 +236,7 @@ async def order(request: Request, order_id: str) -> Any:
 @page("/feeds")
 async def feeds(request: Request) -> Any:
     """The feeds of all workers of this group, and which workers don't answer."""
-    found, silent = await _of_all("feeds", feed_service.status(), request)
+    found, silent = await of_all_workers(request, "feeds", feed_service.status())
     return {"feeds": sorted(found, key=lambda feed: feed["feed"]), "silent_workers": silent}
 
 
@@ -284,6 +267,7 @@ async def statistics(request: Request) -> Any:
         "uptime_s": round(time.time() - stats.started, 1),
         "latency_ms": stats.latency_ms(seconds),
         "orders": tail.order_counts,
+        "executions": tail.execution_counts,
         "conflicting_orders": tail.conflicting_orders,
         "dead_letters": tail.dead_letters,
         "markets": {partition: market.counts for partition, market in owned.items()},

@@ -15,6 +15,7 @@ from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Order
 from tradeflow.settings import load_settings
 from tradeflow.strategies import load_strategies
+from tradeflow.trading_setup import TradingSetup
 
 
 class Orders(NamedTuple):
@@ -39,28 +40,37 @@ def check_orders(cluster: Cluster) -> Orders:
     """Apply the log of `market-events` once, in one piece, with the same pure code.
 
     The workers must have ended in order: then all that is in the log below their last commit is applied."""
-    expected: dict[str, Order] = {}
+    expected: dict[tuple[str, str], Order] = {}
     decode = msgspec.json.Decoder(MarketEvent).decode
     served = cluster.maps.books(list(cluster.maps.exchanges))
     strategies = load_strategies(list(STRATEGIES), cluster.maps)
     max_jump = load_settings().max_jump_pct / 100
+    setup = TradingSetup(load_settings(), cluster.maps, served, strategies)
     ends = cluster.committed(topics.MARKET_EVENTS)
-    late: set[str] = set()
+    late: set[tuple[str, str]] = set()
     for partition, records in cluster.read(topics.MARKET_EVENTS).items():
         books = [place for place in served if cluster.maps.symbols[place[1]] == partition]
-        one = Market(partition, books, strategies, silence_ns=int(SILENCE * 1e9), max_jump=max_jump)
+        one = Market(
+            partition,
+            books,
+            strategies,
+            silence_ns=int(SILENCE * 1e9),
+            max_jump=max_jump,
+            gate=setup.gate(),
+            balances=setup.balances,
+        )
         for record in records:
             one.apply(decode(record.value), record.offset, record.timestamp * 1_000_000)
             for output in one.take_outputs():
                 if output.topic == topics.ORDERS:
                     order = msgspec.json.decode(output.value, type=Order)
-                    expected[order.order_id] = order
+                    expected[order.order_id, order.command] = order
                     if record.offset >= ends[partition]:
-                        late.add(order.order_id)  # nobody has had to apply it yet
-    sent: dict[str, set[Order]] = defaultdict(set)
+                        late.add((order.order_id, order.command))  # nobody has had to apply it yet
+    sent: dict[tuple[str, str], set[Order]] = defaultdict(set)
     for record in itertools.chain(*cluster.read(topics.ORDERS).values()):
         order = msgspec.json.decode(record.value, type=Order)
-        sent[order.order_id].add(order)
+        sent[order.order_id, order.command].add(order)
     lost = expected.keys() - late - sent.keys()
     unfounded = sent.keys() - expected.keys()
     conflicting = {order_id for order_id, orders in sent.items() if len(orders) > 1}

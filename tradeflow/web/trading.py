@@ -1,0 +1,115 @@
+"""The views of orders and of what became of them.  Lists come from this worker's tail, runs from their owners."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from faust.web import Request
+
+from tables.exact import EXACT, text
+from tables.order_books import OrderBook
+from tables.positions import Position
+from tradeflow.market import Market
+from tradeflow.market.run import Run
+from tradeflow.strategies.parameters import as_text
+from tradeflow.tail import KnownOrder
+from tradeflow.web.answers import Problem, integer
+from tradeflow.web.pages import page
+from tradeflow.web.views import age_ms, of_all_workers
+from tradeflow.wiring import feed_service, markets, tail
+
+
+@page("/orders")
+async def orders(request: Request) -> Any:
+    """The last orders, newest first, each with what has become of it: `?limit=`."""
+    return {"orders": [_with_status(one) for one in tail.orders(integer(request, "limit", 100, 10_000))]}
+
+
+@page("/orders/{order_id}")
+async def order(request: Request, order_id: str) -> Any:
+    """One order, its cancel, and all its executions, oldest first."""
+    found = tail.order(order_id)
+    if found is None:
+        raise Problem(404, "unknown order", f"no order {order_id!r} among the last ones; /orders lists them")
+    return {"order": _with_status(found), "cancel": found.cancel, "executions": found.executions}
+
+
+def _with_status(known: KnownOrder) -> dict[str, Any]:
+    assert known.order is not None
+    last = known.executions[-1] if known.executions else None
+    return {
+        **msgspec.structs.asdict(known.order),
+        "status": known.status,
+        "reason_code": last.reason_code if last else "",
+        "reason": last.reason if last else "",
+        "filled_size": last.filled_size if last else "0",
+        "leaves_size": last.leaves_size if last else known.order.size,
+        "average_price": last.average_price if last else None,
+    }
+
+
+@page("/executions")
+async def executions(request: Request) -> Any:
+    """The last verdicts and reports, newest first: `?limit=`."""
+    return {"executions": tail.executions(integer(request, "limit", 100, 10_000))}
+
+
+@page("/positions")
+async def positions(request: Request) -> Any:
+    """Each book's purse: position, profit and loss, balances."""
+    found = [{**msgspec.structs.asdict(one), "age_ms": age_ms(one.event_time)} for one in tail.positions()]
+    return {"positions": found}
+
+
+@page("/strategies")
+async def strategies(request: Request) -> Any:
+    """Each strategy on each symbol: parameters, orders, profit and loss, halts; and which workers don't answer."""
+    own = [_run(market, run) for market in markets.owned().values() for run in market.runs]
+    found, silent = await of_all_workers(request, "strategies", own)
+    found.sort(key=lambda run: (run["strategy"], run["symbols"]))
+    return {"strategies": found, "silent_workers": silent}
+
+
+def _run(market: Market, run: Run) -> dict[str, Any]:
+    strategy = run.strategy
+    return {
+        "strategy": strategy.name,
+        "class": type(strategy).__name__,
+        "symbols": list(run.symbols),  # as those of other workers, with which they are sorted
+        "parameters": as_text(strategy),
+        "params_hash": strategy.params_hash,
+        "shadow": strategy.shadow,
+        "halted": run.halted,
+        "steered": market.trading.halted(strategy.name, run.symbols),
+        "orders": run.orders,
+        "open_orders": len(run.own),
+        "pnl": profit(run, market),
+        "event_time": market.event_time,
+        "lag_ms": age_ms(market.event_time),
+        "worker": feed_service.worker,
+    }
+
+
+def profit(run: Run, market: Market) -> dict[str, str]:
+    """Currency → realized and unrealized P&L of a strategy's own fills, after fees.  Fees in a spot book's base
+    currency count at its mid, as does what is open; where a book has no mid, those are left out."""
+    found: dict[str, Decimal] = {}
+    for place, position in run.positions.items():
+        total = found.get(position.currency, Decimal(0))
+        found[position.currency] = EXACT.add(total, _profit(position, market.books.get(place)))
+    return {currency: text(amount) for currency, amount in sorted(found.items())}
+
+
+def _profit(position: Position, book: OrderBook | None) -> Decimal:
+    middle = book.book.mid_and_spread() if book is not None else None
+    total = EXACT.subtract(position.realized, position.fees.get(position.currency, Decimal(0)))
+    if middle is None:
+        return total
+    mid = Decimal(middle[0])
+    total = EXACT.add(total, position.unrealized(mid))
+    if position.contract == "spot":
+        paid = position.fees.get(position.base_currency, Decimal(0))
+        total = EXACT.subtract(total, EXACT.multiply(paid, mid))
+    return total
