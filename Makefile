@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 SECONDS :=
 ARGS :=
 
-.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs bench soak faults fuzz lock lock-kafka bench-lock clean
+.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs bench soak faults fuzz sample lock lock-kafka bench-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ soak: $(INSTALLED) ## Half an hour under load: does memory stay where it is? (AR
 
 fuzz: $(INSTALLED) ## 120,000 malformed frames through the feeds, 20,000 histories of books (ARGS="--frames 5000 --seed 3")
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
+
+sample: $(INSTALLED) ## Write the sample recording anew, from the simulated market (the same bytes every time)
+	@exec $(BIN)/python -m tradeflow.simulator.paper_log docs/examples/sample.rec $(ARGS)
 
 lock: $(INSTALLED) ## Lock the Python packages anew (UPGRADE=1: at their newest versions)
 	$(COMPILE) --extra dev pyproject.toml -o requirements.lock

@@ -302,7 +302,12 @@ class OrderBook:
     # --- as a value of the table ---
 
     def encode(self) -> bytes:
-        """Compact JSON, the levels best first; a big one zlib-compressed (its first byte isn't `{`)."""
+        """As JSON; a big one zlib-compressed (its first byte isn't `{`)."""
+        value = self.to_json()
+        return zlib.compress(value, 1) if len(value) > _COMPRESS_BEYOND else value
+
+    def to_json(self) -> bytes:
+        """All of it, compact, the levels best first."""
         bids, asks = self.book.bids, self.book.asks
         fields = {name: getattr(self, name) for name in _Row.__struct_fields__[:-2]}
         row = _Row(
@@ -310,11 +315,10 @@ class OrderBook:
             bids={price: bids.sizes[price] for price in reversed(bids.prices)},
             asks={price: asks.sizes[price] for price in reversed(asks.prices)},
         )
-        value = msgspec.json.encode(row)
-        return zlib.compress(value, 1) if len(value) > _COMPRESS_BEYOND else value
+        return msgspec.json.encode(row)
 
     def load(self, value: bytes) -> None:
-        """Become what encode() wrote.  Raises msgspec.DecodeError or zlib.error for other bytes."""
+        """Become what encode() or to_json() wrote.  Raises msgspec.DecodeError or zlib.error for other bytes."""
         row = _row_decoder.decode(value if value[:1] == b"{" else zlib.decompress(value))
         for name in _Row.__struct_fields__[:-2]:
             setattr(self, name, getattr(row, name))

@@ -30,6 +30,8 @@ from tradeflow.transport import Cut
 
 log = logging.getLogger(__name__)
 
+TABLES = ("order_books", "strategy_states")
+"""The first one also holds each partition's cut."""
 CUT_KEY = "cut"
 _HEADER = struct.Struct(">q")
 
@@ -78,7 +80,7 @@ class StateTable(faust.Table):  # type: ignore[type-arg]
             last[message.tp] = message.offset
             place = (message.partition, message.key)
             known = fresh[place].message.value if place in fresh else self._stored(*place)
-            if message.value is None or known is None or _cut_of(message.value) >= _cut_of(known):
+            if message.value is None or known is None or cut_of(message.value) >= cut_of(known):
                 fresh[place] = event
         with local(self):
             super().apply_changelog_batch(fresh.values())
@@ -100,8 +102,23 @@ class StateTables(faust.tables.TableManager):
             await self.recovery.start()
 
 
-def _cut_of(value: bytes) -> int:
+def cut_of(value: bytes) -> int:
+    """Offset of the checkpoint that wrote a value."""
     return int(_HEADER.unpack_from(value)[0])
+
+
+def state_at(slots: Mapping[tuple[str, str], list[bytes]], cut: int) -> dict[tuple[str, str], bytes]:
+    """The state as of a complete cut, of both slots of each (table, key).
+
+    Raises LookupError where a slot of that cut has been written over since."""
+    state = {}
+    for place, values in slots.items():
+        newest = max((value for value in values if cut_of(value) <= cut), key=cut_of, default=None)
+        if newest is not None:
+            state[place] = newest[_HEADER.size :]
+        elif len(values) > 1:
+            raise LookupError(f"{place}: both slots are newer than the cut at {cut}")
+    return state
 
 
 class _Slots:
@@ -113,14 +130,14 @@ class _Slots:
         self.partition = partition
         self._newest: dict[tuple[str, str], int] = {}
         stored = marker._stored(partition, CUT_KEY.encode())
-        self.cut = _cut_of(stored) if stored else -1
+        self.cut = cut_of(stored) if stored else -1
 
     def read(self, table: str, key: str) -> bytes | None:
         """The value of a key as of the cut; None if it had none."""
         newest: bytes | None = None
         for slot in (0, 1):
             value = self._tables[table]._stored(self.partition, f"{key}#{slot}".encode())
-            if value and _cut_of(value) <= self.cut and (newest is None or _cut_of(value) > _cut_of(newest)):
+            if value and cut_of(value) <= self.cut and (newest is None or cut_of(value) > cut_of(newest)):
                 newest = value
                 self._newest[table, key] = slot
         return newest[_HEADER.size :] if newest else None

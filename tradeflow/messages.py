@@ -187,6 +187,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: Literal["book", "trade", "timer", "execution", "control"]
     """control: an operator's word, `sequence` its offset in topic `control`."""
     exchange: str | None = None
+    symbol: str | None = None
     epoch: int | None = None
     sequence: int | None = None
     timer: str | None = None
@@ -354,6 +355,21 @@ class PositionRecord(Record, frozen=True, kw_only=True):
     fees: dict[str, str]
     """Currency → fees paid."""
     event_time: int
+
+
+class Keyframe(Record, frozen=True, kw_only=True):
+    """Value of `keyframes`: a whole book as of one place of the log.  What follows in the log makes every later one."""
+
+    exchange: str
+    symbol: str
+    epoch: int
+    sequence: int
+    """Of the last record applied; -1: none of this epoch."""
+    event_time: int
+    offset: int
+    """In `market-events`, same partition: the book is as of all records up to this one."""
+    book: msgspec.Raw
+    """All of it: state, provenance, every level, as tables/order_books.py writes it."""
 
 
 class DeadLetter(Record, frozen=True, kw_only=True):

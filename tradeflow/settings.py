@@ -176,6 +176,12 @@ class Settings(KafkaSettings):
     normalized_books_per_second: float = Field(
         10.0, gt=0, description="At most this many records a second and book in `normalized-books`."
     )
+    keyframe_interval: float = Field(
+        60.0,
+        ge=1,
+        description="Seconds of event time between two records of a book in `keyframes`: how much of the log has to be"
+        " read to rebuild an earlier moment.",
+    )
     feed_buffer_bytes: int = Field(
         64 * 1024 * 1024,
         ge=1024 * 1024,

@@ -23,6 +23,7 @@ TRADES = "trades"
 ORDERS = "orders"
 EXECUTIONS = "executions"
 POSITIONS = "positions"
+KEYFRAMES = "keyframes"
 FEED_ASSIGNMENTS = "feed-assignments"
 FEED_CLAIMS = "feed-claims"
 CONTROL = "control"
@@ -69,7 +70,8 @@ def topic_specs(maps: PartitionMaps) -> list[TopicSpec]:
         specs.append(TopicSpec(orderbook_topic(exchange), partition_map.count, DAY))
         specs.append(TopicSpec(trades_topic(exchange), partition_map.count, DAY))
     count = maps.symbols.count
-    specs.extend(TopicSpec(name, count, 7 * DAY) for name in (MARKET_EVENTS, TRADES, ORDERS, EXECUTIONS))
+    kept = (MARKET_EVENTS, KEYFRAMES, TRADES, ORDERS, EXECUTIONS)
+    specs.extend(TopicSpec(name, count, 7 * DAY) for name in kept)
     specs.extend(TopicSpec(name, count, DAY) for name in (TOP_OF_BOOK, NORMALIZED_BOOKS, POSITIONS))
     specs.append(TopicSpec(FEED_ASSIGNMENTS, max(1, len(feeds(maps))), DAY, keyed=False))
     specs.append(TopicSpec(FEED_CLAIMS, 1, 365 * DAY))

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
+
 from tables.exact import text
 from tables.instruments import Instrument
 from tables.order_books import OrderBook
@@ -15,7 +17,6 @@ from tradeflow.execution import Fees, PaperExchange
 from tradeflow.execution.fees import FeesError, parse_fees
 from tradeflow.market.accounts import Place
 from tradeflow.normalize import NormalizeError, canonical_decimal
-from tradeflow.partitions import PartitionMaps
 from tradeflow.risk import Limits, LimitsError, RiskGate, check_reserves, gross_share, parse_limits, purses
 from tradeflow.settings import Settings, SettingsError
 from tradeflow.strategies import Strategy
@@ -35,40 +36,65 @@ PAPER_BALANCES = {
 """On each exchange of which balances.toml says nothing."""
 
 
+class TradingFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """What the three files say, and how far the paper exchange is; empty texts where there are none."""
+
+    risk: str = ""
+    fees: str = ""
+    balances: str = ""
+    names: tuple[str, str, str] = ("risk.toml", "fees.toml", "balances.toml")
+    """As an error names them, in this order."""
+    paper_latency: float
+    """Seconds each way."""
+
+
+def read_trading(config: Settings) -> TradingFiles:
+    """The files that the settings name, or those in this directory.  Raises SettingsError."""
+    return TradingFiles(
+        risk=_read(config.risk_file, "risk.toml"),
+        fees=_read(config.fees_file, "fees.toml"),
+        balances=_read(config.balances_file, "balances.toml"),
+        names=(
+            str(config.risk_file or "risk.toml"),
+            str(config.fees_file or "fees.toml"),
+            str(config.balances_file or "balances.toml"),
+        ),
+        paper_latency=config.paper_latency,
+    )
+
+
 class TradingSetup:
     """Of all partitions, for all markets that serve `books`.  Raises SettingsError for a file that can't be used; it
     names file, key, value and what is allowed."""
 
     def __init__(
         self,
-        config: Settings,
-        maps: PartitionMaps,
+        files: TradingFiles,
+        partitions: Mapping[str, int],
         books: Collection[Place],
         strategies: Iterable[Strategy],
     ) -> None:
-        self._latency = round(config.paper_latency * 1e9)
+        """`partitions`: symbol → partition."""
+        self._latency = round(files.paper_latency * 1e9)
+        self._fees_text = files.fees
         exchanges, symbols = {exchange for exchange, _ in books}, {symbol for _, symbol in books}
-        names = {strategy.name for strategy in strategies}
-        risk, self._fees_text = _read(config.risk_file, "risk.toml"), _read(config.fees_file, "fees.toml")
+        risk_name, fees_name, balances_name = files.names
         try:
             self.limits: Limits = parse_limits(
-                risk,
-                str(config.risk_file or "risk.toml"),
+                files.risk,
+                risk_name,
                 exchanges=exchanges,
                 symbols=symbols,
-                strategies=names,
+                strategies={strategy.name for strategy in strategies},
             )
-            self._fees: Fees = parse_fees(self._fees_text)
-            check_reserves(
-                self.limits, _highest_fees(self._fees, books), str(config.risk_file or "risk.toml")
-            )
+            self._fees: Fees = parse_fees(files.fees)
+            check_reserves(self.limits, _highest_fees(self._fees, books), risk_name)
         except LimitsError as error:
             raise SettingsError(str(error)) from None
         except FeesError as error:
-            raise SettingsError(f"{config.fees_file or 'fees.toml'}: {error}") from None
-        file = str(config.balances_file or "balances.toml")
-        self._held = parse_balances(_read(config.balances_file, "balances.toml"), file, exchanges)
-        self._share = gross_share(self.limits.max_gross_notional, books, maps.symbols)
+            raise SettingsError(f"{fees_name}: {error}") from None
+        self._held = parse_balances(files.balances, balances_name, exchanges)
+        self._share = gross_share(self.limits.max_gross_notional, books, partitions)
         self.balances = purses(self._held, {place: place[1].split("-")[:2] for place in books})
 
     def gate(self) -> RiskGate:

@@ -24,7 +24,7 @@ from tradeflow.agreement import (
     record_terms,
 )
 from tradeflow.changes import BookChanges
-from tradeflow.checkpoint import Markets, StateTable, StateTables, claim_data_dir
+from tradeflow.checkpoint import TABLES, Markets, StateTable, StateTables, claim_data_dir
 from tradeflow.feeds.ownership import Feeds
 from tradeflow.feeds.registry import check_exchanges
 from tradeflow.garbage import settle_garbage
@@ -40,7 +40,7 @@ from tradeflow.settings import settings
 from tradeflow.steering import Steering
 from tradeflow.strategies import load_strategies
 from tradeflow.tail import Tail
-from tradeflow.trading_setup import TradingSetup
+from tradeflow.trading_setup import TradingSetup, read_trading
 from tradeflow.transport import Transport
 from tradeflow.web.access import is_loopback
 from tradeflow.web.router import router_for
@@ -53,7 +53,7 @@ config = settings()
 maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)
 strategies = load_strategies(config.strategies, maps, config.strategies_file)
-trading = TradingSetup(config, maps, books, strategies)
+trading = TradingSetup(read_trading(config), maps.symbols, books, strategies)
 specs = topics.topic_specs(maps)
 kafka_client = client_options(config)
 group_heartbeat = config.session_timeout / 5
@@ -182,6 +182,7 @@ def create_market(partition: int) -> Market:
         max_jump=config.max_jump_pct / 100,
         normalized_per_second=config.normalized_books_per_second,
         strategy_budget=config.strategy_budget,
+        keyframe_interval=round(config.keyframe_interval * 1e9),
         gate=trading.gate(),
         venue=trading.venue,
         balances=trading.balances,
@@ -218,9 +219,7 @@ market_events_topic = run_topic(topics.MARKET_EVENTS, type=MarketEvent)
 orders_topic = run_topic(topics.ORDERS, type=Order)
 assignments_topic = run_topic(topics.FEED_ASSIGNMENTS, type=ResyncRequest)
 
-tables = (
-    {name: state_table(name) for name in ("order_books", "strategy_states")} if config.role != "feeds" else {}
-)
+tables = {name: state_table(name) for name in TABLES} if config.role != "feeds" else {}
 changes = BookChanges(app)
 book_changes = changes.channel
 markets = Markets(topics.MARKET_EVENTS, tables, outbox, create_market)

@@ -93,6 +93,14 @@ TOPICS = {
         "The best `ORDER_BOOK_DEPTH` levels a side, at each change of state, else at most "
         "`TRADEFLOW_NORMALIZED_BOOKS_PER_SECOND` times a second.",
     ),
+    topics.KEYFRAMES: Topic(
+        messages.Keyframe,
+        SYMBOLS,
+        "symbol",
+        "agent `market`",
+        "Every book, whole, each `TRADEFLOW_KEYFRAME_INTERVAL` of event time: from there the log leads to any later "
+        "moment ([how](../replay.md#any-earlier-book)).",
+    ),
     topics.TRADES: Topic(
         messages.Trade, SYMBOLS, "symbol", "agent `market`", "Trades, each exchange's id once."
     ),

@@ -106,6 +106,7 @@ def market(books=BOOKS, strategies=STRATEGIES, **options: Any) -> Market:
         "max_jump": 0.005,
         "normalized_per_second": 2,
         "depth": 3,
+        "keyframe_interval": 1_000_000_000,
         "want_changes": True,
     } | options
     return Market(0, books, strategies, **options)

@@ -11,6 +11,7 @@ from tradeflow.messages import (
     Command,
     Delta,
     Execution,
+    Keyframe,
     NormalizedBook,
     Order,
     PositionRecord,
@@ -94,6 +95,7 @@ class Log:
             "executions": Execution,
             "market-events": Execution,
             "positions": PositionRecord,
+            "keyframes": Keyframe,
         }
         for output in self.market.take_outputs():
             value = msgspec.json.decode(output.value, type=types[output.topic])

@@ -99,7 +99,7 @@ def test_the_histories_reach_what_they_are_for():
         resyncs += len(asked)
     counts = one.counts
     assert repeated and resyncs
-    assert set(topics) == {"top-of-book", "normalized-books", "trades", "orders", "positions"}
+    assert set(topics) == {"top-of-book", "normalized-books", "keyframes", "trades", "orders", "positions"}
     assert set(states) == {"live", "stale", "broken"}
     assert set(counts["orders"]) == {strategy.name for strategy in STRATEGIES}
     assert all(counts["orders"].values()), counts

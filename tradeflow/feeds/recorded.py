@@ -1,4 +1,4 @@
-"""`RecordedSource`: frames recorded by cryptofeed, through the parser that a live source uses."""
+"""`RecordedSource`: recorded frames, through the parser that a live source uses."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from yapic import json as cryptofeed_json
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
 from tradeflow.feeds.instruments import parsed
 from tradeflow.feeds.source import FeedError, Sink, Source
+from tradeflow.recording.frame_files import FrameFiles
 
 
 class RecordedFrame(NamedTuple):
@@ -28,56 +29,55 @@ class RecordedFrame(NamedTuple):
 
 
 class Recording:
-    """The files `<NAME>.0`, `<NAME>.http.*` and `<NAME>.ws.*` that cryptofeed's AsyncFileCallback wrote."""
+    """Recorded frames of one exchange; their form: recording/frame_files.py."""
 
-    def __init__(self, directory: Path, name: str) -> None:
-        """name: as in the file names, e.g. `BINANCE`.  Raises FileNotFoundError."""
-        self.head = directory / f"{name}.0"
-        self.rest_files = sorted(directory.glob(f"{name}.http.*"))
-        self.socket_files = sorted(directory.glob(f"{name}.ws.*"))
-        if not self.head.exists() or not self.socket_files:
-            raise FileNotFoundError(f"no recording {name}.0 with {name}.ws.* in {directory}")
+    def __init__(self, place: Path, name: str) -> None:
+        """place: a directory, or one recording; name: as in the file names, e.g. `BINANCE`.
+
+        Raises FileNotFoundError."""
+        self._files = FrameFiles(place)
+        self.head = f"{name}.0"
+        self.rest_files = self._files.names(f"{name}.http.*")
+        self.socket_files = self._files.names(f"{name}.ws.*")
+        if not self._files.names(self.head) or not self.socket_files:
+            raise FileNotFoundError(f"no recording {name}.0 with {name}.ws.* in {place}")
 
     @property
     def symbols(self) -> list[str]:
         """Those whose books were recorded."""
-        for line in self.head.read_text().splitlines():
+        for line in self._files.lines(self.head):
             if line.startswith("configuration: "):
                 return list(json.loads(line.partition(": ")[2])["l2_book"])
         raise FeedError(f"{self.head} has no line `configuration: …`")
 
     def instruments(self) -> list[Any]:
         """The bodies of the instrument requests, as cryptofeed parses them."""
-        return [cryptofeed_json.loads(body, parse_float=Decimal) for _, body in _answers(self.head)]
+        return [cryptofeed_json.loads(body, parse_float=Decimal) for _, body in self._answers(self.head)]
 
     def answers(self) -> dict[str, deque[str]]:
         """Of REST requests made while recording: URL -> bodies, in order."""
         found: dict[str, deque[str]] = defaultdict(deque)
-        for path in self.rest_files:
-            for url, body in _answers(path):
+        for file in self.rest_files:
+            for url, body in self._answers(file):
                 found[url].append(body)
         return found
 
     def frames(self) -> Iterator[RecordedFrame]:
         """What was received, of all connections, in the order of time."""
-        return heapq.merge(*map(_frames, self.socket_files))
+        return heapq.merge(*map(self._frames, self.socket_files))
 
-
-def _answers(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open() as lines:
-        for line in lines:
+    def _answers(self, file: str) -> Iterator[tuple[str, str]]:
+        for line in self._files.lines(file):
             url, arrow, rest = line.partition(" -> ")
             if arrow and url.startswith("http"):
-                yield url, rest.partition(": ")[2].partition(" header: ")[0].rstrip("\n")
+                yield url, rest.partition(": ")[2].partition(" header: ")[0]
 
-
-def _frames(path: Path) -> Iterator[RecordedFrame]:
-    with path.open() as lines:
-        for line in lines:
+    def _frames(self, file: str) -> Iterator[RecordedFrame]:
+        for line in self._files.lines(file):
             # What was sent, and the connecting, begin with the address.
             if line[:1].isdigit():
                 moment, _, text = line.partition(": ")
-                yield RecordedFrame(float(moment), text.rstrip("\n"))
+                yield RecordedFrame(float(moment), text)
 
 
 class RecordedSource(Source):
@@ -97,7 +97,10 @@ class RecordedSource(Source):
 
     async def run(self, sink: Sink) -> None:
         feed_class = self._live.feed_class
-        instruments = parsed(feed_class, self._recording.instruments())
+        if bodies := self._recording.instruments():
+            instruments = parsed(feed_class, bodies)
+        else:  # a source that asks for none
+            instruments = await self._live._load_instruments()
         if self._recorded_times:
             instruments = instruments._replace(time=round(next(self._recording.frames()).time * 1e9))
         Symbols.set(feed_class.id, instruments.symbols, instruments.info)

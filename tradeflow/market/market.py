@@ -16,6 +16,7 @@ import msgspec
 from tables.order_books import Effect, OrderBook
 from tradeflow.market.accounts import Accounts, Balances
 from tradeflow.market.changes import BookChange
+from tradeflow.market.keyframes import Keyframes
 from tradeflow.market.orders import Orders
 from tradeflow.market.run import Run
 from tradeflow.market.runs import Runs
@@ -59,14 +60,20 @@ _MARKET_KEY = "market"
 _encode = msgspec.json.Encoder().encode
 
 
+def time_of(event: MarketEvent, appended: int) -> int:
+    """What an event makes event time, unless that is later already; see Market.apply."""
+    return appended if event.receipt_time > appended + AHEAD else event.receipt_time
+
+
 class Market:
     """The books, strategies and outputs of one partition of `market-events`.
 
     `books`: (exchange, symbol) pairs to serve; events of others are counted and ignored.  `depth`: levels a side in
     `normalized-books`, of which a book gets at most `normalized_per_second` (and one at each change of its state).
     `silence_ns`: after so long without a sign of life a live book is stale; `max_jump`: share of the mid by which one
-    delta may move it (0: any), beyond it the book is broken.  `want_changes`: collect BookChanges.  `strategy_budget`:
-    seconds that a strategy's call may take; the one thing here that is no function of the log, so replays leave it out.
+    delta may move it (0: any), beyond it the book is broken.  `keyframe_interval`: ns between two records of a book in
+    `keyframes`.  `want_changes`: collect BookChanges.  `strategy_budget`: seconds that a strategy's call may take; the
+    one thing here that is no function of the log, so replays leave it out.
 
     `gate` decides over orders, without one all are let through.  `venue(books, instruments)` makes what executes them;
     without one (a replay) the executions in the log are all there are.  `balances`: what each book's purse holds at
@@ -84,6 +91,7 @@ class Market:
         normalized_per_second: float = 10.0,
         want_changes: bool = False,
         strategy_budget: float | None = None,
+        keyframe_interval: int = 60 * SECOND,
         gate: RiskGate | None = None,
         venue: VenueFactory | None = None,
         balances: Balances | None = None,
@@ -117,8 +125,9 @@ class Market:
             Steer: lambda event: self.trading.steer(event, self.event_time),
         }
         """Events that change no book."""
+        self._keyframes = Keyframes(list(self._served.values()), keyframe_interval)
         self._due = 0
-        """Event time from which a timer or the venue has something to do."""
+        """Event time from which a timer, the venue or a keyframe has something to do."""
         self._resyncs: list[ResyncRequest] = []
         self._changes: list[BookChange] = []
 
@@ -133,12 +142,12 @@ class Market:
             if time > appended + AHEAD:
                 time = max(appended, self.event_time)
             if time >= self._due:
-                self._advance(time)
+                self._advance(time, offset)
             self.event_time = time
         # `type() is`, and Delta first: isinstance() of another struct costs five times as much.
         if type(event) is not Delta and (apart := self._apart.get(type(event))):
             apart(event)
-            self._due = min(self._runs.timers.due, self.trading.due)
+            self._note_due()
             return
         record: Any = event  # of a book, or a trade: whatever else there is is handled apart
         served = self._served.get((record.exchange, record.symbol))
@@ -196,13 +205,18 @@ class Market:
 
     # --- events ---
 
-    def _advance(self, now: int) -> None:
+    def _advance(self, now: int, offset: int) -> None:
         """Before the event that moves event time to `now`: timers fire, and what the venue has promised happens."""
+        if now >= self._keyframes.due:
+            self._outputs += self._keyframes.advance(self.event_time, now, offset - 1)
         if now >= self._runs.timers.due:
             self._send(self._runs.advance(self.event_time, now))
         if now >= self.trading.due:
             self.trading.advance(now)
-        self._due = min(self._runs.timers.due, self.trading.due)
+        self._note_due()
+
+    def _note_due(self) -> None:
+        self._due = min(self._runs.timers.due, self.trading.due, self._keyframes.due)
 
     def _book(self, served: ServedBook, event: BookRecord, offset: int) -> None:
         book, now = served.book, self.event_time

@@ -257,6 +257,7 @@ def cause_of(origin: Origin) -> Cause:
     return Cause(
         kind="trade" if isinstance(origin, Trade) else "book",
         exchange=origin.exchange,
+        symbol=origin.symbol,
         epoch=origin.epoch,
         sequence=origin.sequence,
     )

@@ -49,8 +49,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
 @click.option("--symbols", default="", callback=_names, help="Comma separated, as BTC-USDT; default: all.")
 @click.option(
     "--recordings",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Play the recordings (NAME.0, NAME.ws.*) of this directory instead, each on a port of its own.",
+    type=click.Path(exists=True, path_type=Path),
+    help="Play a file of `tradeflow record --exchange` instead, or the recordings (NAME.0, NAME.ws.*) of a directory, "
+    "each on a port of its own.",
 )
 @click.option(
     "--speed",

@@ -1,12 +1,5 @@
-"""Recorded exchanges: what cryptofeed's AsyncFileCallback wrote, over real HTTP and WebSockets again.
-
-Files of a recording NAME: `NAME.0` and `NAME.http.*` with REST answers, `NAME.ws.*` with one connection each:
-
-    URL -> time: body [header: {…}]      a REST answer
-    URL <-> time                         the connection was made
-    URL <- time: message                 sent to the exchange
-    time: frame                          received from it
-"""
+"""Recorded exchanges: what `tradeflow record --exchange` or cryptofeed's AsyncFileCallback wrote, over real HTTP and
+WebSockets again.  The form of the lines: recording/frame_files.py."""
 
 from __future__ import annotations
 
@@ -14,6 +7,7 @@ import asyncio
 import contextlib
 import re
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 from aiohttp import WSMsgType, web
 
+from tradeflow.recording.frame_files import FrameFiles
 from tradeflow.simulator.host import Host
 
 _ANSWER = re.compile(r"(https?://\S+) -> [\d.]+: (.*?)(?: header: \{.*\})?")
@@ -31,29 +26,29 @@ _FRAME = re.compile(r"([\d.]+): (.*)")
 class RecordedConnection:
     """One WebSocket of the recording: what was sent, and each frame with the second it came at."""
 
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
+    def __init__(self, name: str, lines: Iterable[str]) -> None:
+        self.name = name
         self.sent: list[str] = []
         self.frames: list[tuple[float, str]] = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in lines:
             if match := _SENT.fullmatch(line):
                 self.sent.append(match[1])
             elif match := _FRAME.fullmatch(line):
                 self.frames.append((float(match[1]), match[2]))
 
 
-def recorded_names(directory: Path | str) -> list[str]:
-    """The recordings in a directory.  Raises FileNotFoundError if there is none."""
-    names = sorted({path.name.split(".")[0] for path in Path(directory).glob("*.ws.*")})
+def recorded_names(place: Path | str) -> list[str]:
+    """The exchanges that were recorded there.  Raises FileNotFoundError if there is none."""
+    names = sorted({name.split(".")[0] for name in FrameFiles(Path(place)).names("*.ws.*")})
     if not names:
-        raise FileNotFoundError(f"no recordings (NAME.ws.*) in {directory}")
+        raise FileNotFoundError(f"no recordings (NAME.ws.*) in {place}")
     return names
 
 
 class RecordedExchange(Host):
     """Serves a recording on 127.0.0.1 while the context lasts.
 
-        async with RecordedExchange(directory, "BINANCE") as exchange:
+        async with RecordedExchange(place, "BINANCE") as exchange:
             exchange.rest_url, exchange.ws_url     # bases: the client adds the exchange's own paths
 
     A REST request is answered with what that path and query was answered with when recorded, in that order,
@@ -65,22 +60,22 @@ class RecordedExchange(Host):
 
     Raises FileNotFoundError if there is no such recording, OSError if the port is taken."""
 
-    def __init__(
-        self, directory: Path | str, name: str, *, port: int = 0, speed: float | None = None
-    ) -> None:
+    def __init__(self, place: Path | str, name: str, *, port: int = 0, speed: float | None = None) -> None:
+        """`place`: a directory, or one recording."""
         super().__init__(port)
-        directory = Path(directory)
-        sockets = sorted(directory.glob(f"{name}.ws.*"))
+        files = FrameFiles(Path(place))
+        sockets = files.names(f"{name}.ws.*")
         if not sockets:
-            raise FileNotFoundError(f"no recording {name}.ws.* in {directory}")
+            raise FileNotFoundError(f"no recording {name}.ws.* in {place}")
         self.name = name
+        self.exchange = files.exchange
         self.speed = speed
-        self.connections = [RecordedConnection(path) for path in sockets]
+        self.connections = [RecordedConnection(socket, files.lines(socket)) for socket in sockets]
         self.played: set[str] = set()
         """Connections (their file names) of which some client has been sent every frame."""
         self._answers: defaultdict[str, deque[str]] = defaultdict(deque)
-        for path in [directory / f"{name}.0", *sorted(directory.glob(f"{name}.http.*"))]:
-            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        for file in [f"{name}.0", *files.names(f"{name}.http.*")]:
+            for line in files.lines(file):
                 if match := _ANSWER.fullmatch(line):
                     url = urlsplit(match[1])
                     self._answers[f"{url.path}?{url.query}" if url.query else url.path].append(match[2])
@@ -96,8 +91,8 @@ class RecordedExchange(Host):
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """Environment names and URLs; cryptofeed's Kraken is the first version of that protocol."""
-        name = {"KRAKEN": "KRAKEN_V1"}.get(self.name, self.name)
+        """Environment names and URLs; the Kraken of cryptofeed's files is the first version of that protocol."""
+        name = self.exchange.upper().replace("-", "_") or {"KRAKEN": "KRAKEN_V1"}.get(self.name, self.name)
         return {f"TRADEFLOW_{name}_REST_URL": self.rest_url, f"TRADEFLOW_{name}_WS_URL": self.ws_url}
 
     def application(self) -> web.Application:

@@ -117,12 +117,12 @@ def _configured(name: str, sections: Sections, file: Path) -> Strategy:
                 raise StrategyError(f"{file}: [{name}] {option} = {section[option]!r}: must be true or false")
     given = {key: value for key, value in section.items() if key not in ("class", *OPTIONS)}
     try:
-        return with_parameters(_with_options(strategy, options), given)
+        return with_parameters(with_options(strategy, options), given)
     except StrategyError as error:
         raise StrategyError(f"{file}: [{name}]: {error}") from None
 
 
-def _with_options(strategy: Strategy, options: Mapping[str, Any]) -> Strategy:
+def with_options(strategy: Strategy, options: Mapping[str, Any]) -> Strategy:
     """Of a class that differs from the strategy's in class variables; its source and parameters are the same."""
     if not options:
         return strategy

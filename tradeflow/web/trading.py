@@ -15,10 +15,11 @@ from tradeflow.market import Market
 from tradeflow.market.run import Run
 from tradeflow.strategies.parameters import as_text
 from tradeflow.tail import KnownOrder
+from tradeflow.web import past
 from tradeflow.web.answers import Problem, integer
 from tradeflow.web.pages import page
-from tradeflow.web.views import age_ms, of_all_workers
-from tradeflow.wiring import feed_service, markets, tail
+from tradeflow.web.views import MAX_DEPTH, age_ms, of_all_workers
+from tradeflow.wiring import config, feed_service, markets, tail
 
 
 @page("/orders")
@@ -34,6 +35,14 @@ async def order(request: Request, order_id: str) -> Any:
     if found is None:
         raise Problem(404, "unknown order", f"no order {order_id!r} among the last ones; /orders lists them")
     return {"order": _with_status(found), "cancel": found.cancel, "executions": found.executions}
+
+
+@page("/orders/{order_id}/explain")
+async def explained(request: Request, order_id: str) -> Any:
+    """Why an order was sent, and what became of it: `?depth=` levels of the books that its strategy saw."""
+    known = tail.order(order_id)
+    depth = integer(request, "depth", config.order_book_depth, MAX_DEPTH)
+    return await past.explained(order_id, known.order if known else None, depth)
 
 
 def _with_status(known: KnownOrder) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tradeflow import topics
 from tradeflow.messages import TopOfBook
 from tradeflow.stats import stats
 from tradeflow.symbols import SymbolError, canonical_symbol
-from tradeflow.web import freshness
+from tradeflow.web import freshness, past
 from tradeflow.web.answers import Passed, Problem, integer
 from tradeflow.web.pages import page
 from tradeflow.wiring import (
@@ -71,9 +71,14 @@ def recovered() -> bool:
 
 @page("/books/{exchange}/{symbol}")
 async def book(request: Request, exchange: str, symbol: str) -> Any:
-    """One book with its levels and provenance: `?depth=` levels a side."""
+    """One book with its levels and provenance: `?depth=` levels a side; `?at=`, or `?epoch=&sequence=`: as it was."""
     symbol = known_book(exchange, symbol)
     depth = integer(request, "depth", config.order_book_depth, MAX_DEPTH)
+    if target := past.target(request.query, exchange, symbol):
+        moment = await past.moment(maps.symbols[symbol], (exchange, symbol), target)
+        order_book = moment.rebuild.book(exchange, symbol)
+        said = order_book.state, order_book.reason, None
+        return _served(order_book, moment.rebuild.event_time, moment.partition, depth, *said)
     if config.role == "feeds":
         raise Problem(
             404, "no books here", "this worker only runs feeds (TRADEFLOW_ROLE): ask one with another role"
@@ -90,19 +95,29 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
             f" that {web_url} is its address: set TRADEFLOW_WEB_ADVERTISED_HOST there",
         )
     live = markets[partition]  # from the table, where no event has come since the partitions were shared out
-    return _served(live.books[exchange, symbol], live.event_time, partition, depth)
-
-
-def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) -> dict[str, Any]:
-    bids, asks = order_book.book.top(depth)
+    order_book = live.books[exchange, symbol]
     state, reason = freshness.of_book(
         order_book.state,
         order_book.reason,
         order_book.heard,
-        event_time,
+        live.event_time,
         time.time_ns(),
         order_book.silence_ns,
     )
+    age = age_ms(order_book.receipt_time)
+    return _served(order_book, live.event_time, partition, depth, state, reason, age)
+
+
+def _served(
+    order_book: OrderBook,
+    event_time: int,
+    partition: int,
+    depth: int,
+    state: str,
+    reason: str,
+    age: float | None,
+) -> dict[str, Any]:
+    bids, asks = order_book.book.top(depth)
     return {
         "exchange": order_book.exchange,
         "symbol": order_book.symbol,
@@ -116,7 +131,7 @@ def _served(order_book: OrderBook, event_time: int, partition: int, depth: int) 
         "receipt_time": order_book.receipt_time,
         "event_time": event_time,
         "last_verified": order_book.last_verified,
-        "age_ms": age_ms(order_book.receipt_time),
+        "age_ms": age,
         "kafka": {"topic": topics.MARKET_EVENTS, "partition": partition, "offset": order_book.offset},
         "levels": order_book.book.depth,
         "bids": bids,

@@ -1,0 +1,66 @@
+"""One backtest of a file, from names and parameters to the result."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from tradeflow.backtest.backtest import Backtest
+from tradeflow.backtest.result import BacktestResult
+from tradeflow.backtest.sweep import Job, changed
+from tradeflow.market import Market
+from tradeflow.partitions import load_maps
+from tradeflow.recording import Header, RecordingError, RecordingReader
+from tradeflow.recording.setup import new_market, recorded_strategies, trading_of
+from tradeflow.settings import load_settings
+from tradeflow.strategies import Strategy, load_strategies
+
+DAY = 86_400_000_000_000
+
+
+def run_job(job: Job) -> BacktestResult:
+    """Raises RecordingError, StrategyError, SettingsError, OSError."""
+    with job.file.open("rb") as data:
+        reader = RecordingReader(data, str(job.file))
+        strategies = changed(_strategies(job, reader.header), job.changes)
+        backtest = new_backtest(reader.header, strategies, job)
+        for block in reader.blocks():
+            backtest.apply(block)
+        if reader.cut_off:
+            _say(reader.cut_off)
+    return backtest.result([shown(strategy) for strategy in strategies])
+
+
+def new_backtest(header: Header, strategies: list[Strategy], job: Job) -> Backtest:
+    if header.holds != "topics" or "market-events" not in header.first:
+        raise RecordingError(f"it holds {header.holds} and no market-events: nothing to test on")
+    trading = trading_of(header, strategies, job.latency)
+
+    def create(partition: int) -> Market:
+        # What nobody reads isn't published: levels and keyframes.
+        unread: dict[str, Any] = {"normalized_per_second": 1e-9, "keyframe_interval": 10_000 * DAY}
+        return new_market(header, partition, strategies, trading, venue=trading.venue, **unread)
+
+    return Backtest(create, job.sample_seconds)
+
+
+def shown(strategy: Strategy) -> dict[str, object]:
+    """Name, hash and parameters, for the report."""
+    parameters = {
+        field.name: msgspec.to_builtins(getattr(strategy, field.name))
+        for field in msgspec.structs.fields(strategy)
+    }
+    return {"name": strategy.name, "params_hash": strategy.params_hash, "parameters": parameters}
+
+
+def _strategies(job: Job, header: Header) -> list[Strategy]:
+    if not job.strategies:
+        return recorded_strategies(header, _say)
+    config = load_settings()
+    return load_strategies(job.strategies, load_maps(config.partition_maps), config.strategies_file)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
