@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 SECONDS :=
 ARGS :=
 
-.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs bench soak faults fuzz sample lock lock-kafka bench-lock clean
+.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs screenshots bench soak faults fuzz sample lock lock-kafka bench-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ audit: ## Look the locked packages up among known vulnerabilities (needs pip-aud
 
 docs: $(INSTALLED) ## Write docs/reference and .env.example anew, from the code
 	@exec $(BIN)/python -m scripts.reference
+
+screenshots: $(INSTALLED) ## Make the pictures of the dashboard in docs/images anew (needs Chromium)
+	@exec $(BIN)/python -m scripts.screenshots
 
 bench: $(INSTALLED) ## Measure throughput and latency, next to others
 	@exec $(BIN)/python -m bench $(ARGS)

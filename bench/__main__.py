@@ -13,6 +13,7 @@ from bench.entrants import TRADEFLOW as TRADEFLOW_ENTRANT
 from bench.latency import RELAY, TRADEFLOW, Latency
 from bench.load import Load
 from bench.processes import ROOT, ContestantFailed
+from bench.readers import readers
 from bench.recovery import DELTAS, recoveries
 from bench.throughput import Throughput, WrongResult, measure
 
@@ -22,7 +23,7 @@ TARGET = ROOT / "docs" / "benchmarks.md"
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=[*PARTS, "papers"], help="one part of it")
+    parser.add_argument("--only", choices=[*PARTS, "papers", "readers"], help="one part of it")
     parser.add_argument("--contestants", default=",".join(ENTRANTS), help="comma separated, of %(default)s")
     parser.add_argument("--deltas", type=int, default=400_000, help="deltas to drain (%(default)s)")
     parser.add_argument("--books", type=int, default=40, help="books they are spread over (%(default)s)")
@@ -105,6 +106,9 @@ def main() -> None:
         return
     on = report.machine()
     print(on, flush=True)
+    if chosen.only == "readers":  # for itself alone: it compares tradeflow with itself
+        readers(int(chosen.rates.split(",")[-1]), chosen.seconds, chosen.repeats)
+        return
     arguments = " ".join(sys.argv[1:])
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
     whole = not chosen.quick and chosen.contestants == ",".join(ENTRANTS)

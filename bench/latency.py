@@ -162,8 +162,9 @@ class Trial:
             self._more.set()
 
 
-async def measure(relayer: Relayer, rates: Sequence[int], seconds: float) -> list[Latency]:
-    """All rates, one after the other, with one process on a fresh broker."""
+@asynccontextmanager
+async def running(relayer: Relayer) -> AsyncIterator[tuple[Trial, str]]:
+    """One process on a fresh broker, its books with their snapshots, and where its web views are."""
     with tempfile.TemporaryDirectory(prefix="tradeflow-bench-") as place, Kafka() as kafka:
         directory = Path(place)
         write_maps(directory / "maps", BOOKS)
@@ -180,12 +181,18 @@ async def measure(relayer: Relayer, rates: Sequence[int], seconds: float) -> lis
                 trial = Trial(to, orders)
                 try:
                     await trial.snapshots()
-                    return [await trial.rate(relayer.name, rate, seconds) for rate in rates]
+                    yield trial, f"http://127.0.0.1:{variables['TRADEFLOW_WEB_PORT']}"
                 except OrdersMissing as error:
                     run.usage()  # raises if it has ended
                     raise ContestantFailed(
                         f"{relayer.name}: {error}; its log ends with:\n{run.said}"
                     ) from None
+
+
+async def measure(relayer: Relayer, rates: Sequence[int], seconds: float) -> list[Latency]:
+    """All rates, one after the other."""
+    async with running(relayer) as (trial, _):
+        return [await trial.rate(relayer.name, rate, seconds) for rate in rates]
 
 
 def run(relayer: Relayer, rates: Sequence[int], seconds: float) -> list[Latency]:

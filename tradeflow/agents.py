@@ -35,6 +35,7 @@ async def normalize_raw(runs: Any) -> None:
                 dead_letter(outbox, run, record, f"{type(error).__name__}: {error}")
             else:
                 outbox.append(topics.MARKET_EVENTS, partition, event.symbol.encode(), encode(event))
+        stats.normalized(run.messages)
         bury(run)
         await outbox.room()
 
@@ -50,13 +51,17 @@ async def market(runs: Any) -> None:
         partition = run.partition
         live, first = markets[partition], markets.first_new(partition)
         live.want_changes = changes.wanted
+        began = time.perf_counter()
         for event, record in zip(run.messages, run.records, strict=True):
             if record.offset >= first:
                 live.apply(event, record.offset, record.timestamp * 1_000_000)
+        stats.applied(run.messages, time.perf_counter() - began)
         for topic, key, value in live.take_outputs():
             sent = outbox.append(topic, partition, key, value)
             if topic == topics.ORDERS:
                 stats.order_sent(value, sent)
+            elif topic == topics.EXECUTIONS:
+                stats.execution_sent(value)
         for request in live.take_resyncs():
             wiring.ask_for_resync(request)
         changes.publish(live.take_changes())

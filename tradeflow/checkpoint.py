@@ -183,6 +183,7 @@ class Markets:
         self.checkpoints = 0
         self.checkpoint_seconds = 0.0
         """How long the last checkpoint took until the broker had acknowledged it."""
+        self.all_checkpoint_seconds = 0.0
 
     def __getitem__(self, partition: int) -> Market:
         """The live market of a partition."""
@@ -250,6 +251,7 @@ class Markets:
             self._unsaved.pop(cut.tp.partition, None)
         self.checkpoints += 1
         self.checkpoint_seconds = time.monotonic() - started
+        self.all_checkpoint_seconds += self.checkpoint_seconds
 
     async def _write(self, records: list[tuple[int, tuple[StateTable, bytes, bytes]]]) -> None:
         sent: dict[tuple[int, str], tuple[StateTable, asyncio.Future[Sent]]] = {}

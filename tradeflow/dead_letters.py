@@ -13,6 +13,7 @@ from tradeflow import topics
 from tradeflow.messages import DeadLetter
 from tradeflow.outbox import Outbox
 from tradeflow.runs import Run
+from tradeflow.stats import stats
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -33,4 +34,5 @@ def dead_letter(outbox: Outbox, run: Run, record: Any, reason: str) -> None:
         original=base64.b64encode((record.value or b"")[:MAX_ORIGINAL]).decode(),
         time=time.time_ns(),
     )
+    stats.dead_letters[run.topic] += 1
     outbox.append(topics.DEAD_LETTERS, 0, record.key, _encode(letter))

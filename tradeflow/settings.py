@@ -143,6 +143,12 @@ class Settings(KafkaSettings):
     web_advertised_host: str = Field(
         "", description="Host by which the other workers reach this one; default: web_host."
     )
+    stream_clients: int = Field(
+        100, ge=0, le=10_000, description="Readers of `/stream`, dashboards among them, at the same time."
+    )
+    stream_updates_per_second: float = Field(
+        4.0, gt=0, le=20, description="At most this many updates a second of each book in `/stream`."
+    )
     token: SecretStr | None = Field(
         None, description="Token for requests that change state; unset = such requests are refused."
     )

@@ -234,6 +234,15 @@ class Consumer(driver.Consumer):
                 return False
         return await self._commit_offsets(offsets, start_new_transaction=start_new_transaction)
 
+    def lag(self) -> dict[TP, int]:
+        """Records of each partition that is read in runs which are not committed yet, as of the last fetch."""
+        lag = {}
+        for tp in self.assignment():
+            end = self.highwater(tp)
+            if tp.topic in self.transport.run_topics and end is not None:
+                lag[tp] = max(0, end - (self._committed_offset[tp] or 0))
+        return lag
+
     async def _still_owned(self, cuts: Iterable[Cut]) -> bool:
         # A worker that was frozen beyond its session must not write state: the broker refuses this commit,
         # which changes nothing, by the group's generation.

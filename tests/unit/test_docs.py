@@ -196,7 +196,7 @@ def test_answers_are_shown_with_the_fields_that_they_have():
     for page in PAGES:
         for answer in shown(page):
             for order in answer.get("orders", []) if "markets" not in answer else []:
-                (more,) = returned_keys("_with_status", "trading")
+                (more,) = returned_keys("with_status", "trading")
                 assert msgspec.convert(order, Order) and order.keys() == keys_of(Order) | more - {None}
                 seen["order"] += 1
             for execution in answer.get("executions", []) if "markets" not in answer else []:
@@ -220,7 +220,7 @@ def test_answers_are_shown_with_the_fields_that_they_have():
                 assert [answer.keys()] == returned_keys("_served")
                 seen["book"] += 1
             if "markets" in answer:
-                assert [answer.keys()] == returned_keys("statistics")
+                assert [answer.keys()] == returned_keys("worker_stats")
                 seen["stats"] += 1
     kinds = {"order", "execution", "position", "run", "trade", "top", "book", "stats"}
     assert seen.keys() == kinds

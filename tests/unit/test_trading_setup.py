@@ -9,7 +9,7 @@ import pytest
 from tradeflow.partitions import load_maps
 from tradeflow.settings import SettingsError, load_settings
 from tradeflow.strategies.imbalance import Imbalance
-from tradeflow.trading_setup import PAPER_BALANCES, TradingSetup
+from tradeflow.trading_setup import PAPER_BALANCES, TradingSetup, read_trading
 
 BOOKS = [("binance", "BTC-USDT"), ("binance", "ETH-USDT"), ("kraken", "BTC-USDT")]
 
@@ -21,7 +21,7 @@ def setup(tmp_path, monkeypatch):
     def setup(**files):
         for name, text in files.items():
             (tmp_path / f"{name}.toml").write_text(text)
-        return TradingSetup(load_settings(), load_maps(), BOOKS, [Imbalance()])
+        return TradingSetup(read_trading(load_settings()), load_maps().symbols, BOOKS, [Imbalance()])
 
     return setup
 

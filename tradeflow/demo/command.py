@@ -99,7 +99,7 @@ def _main(
 
 def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
     """Show the books until the time is up or Ctrl-C.  True if a timed run found anything wrong."""
-    console.print(f"Web pages: {stack.web_url}/books   logs: {stack.data_dir}", soft_wrap=True)
+    console.print(f"Dashboard: {stack.web_url}/   logs: {stack.data_dir}", soft_wrap=True)
     started = time.monotonic()
     all_live: float | None = None
     with Live(

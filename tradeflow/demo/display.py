@@ -62,8 +62,8 @@ def screen(
         lines.append(Text(f"orders: {orders}    raw → order: {p50}"))
         lines.append(Text(f"executions: {_by_status(stats)}    P&L after fees: {_profit(runs)}"))
     ends = "Ctrl-C ends everything" if remaining is None else f"ends in {max(0.0, remaining):.0f} s"
-    pages = "/books  /top-of-book/BTC-USDT  /orders  /positions  /strategies  /feeds"
-    lines.append(Text(f"web: {web_url}{pages}    {ends}", style="dim"))
+    pages = "/books  /orders  /positions  /strategies  /feeds"
+    lines.append(Text(f"dashboard: {web_url}/    in JSON: {pages}    {ends}", style="dim"))
     return Group(*lines)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
+from aiohttp.web import StreamResponse
 from faust.web import Request, Response, View
 
 from tradeflow.web.access import authorize, read_body
@@ -30,6 +31,8 @@ def page(path: str, method: str = "get") -> Callable[[Handler], Handler]:
                 return problem(self, error)
             if isinstance(result, Passed):
                 return pass_on(self, result)
+            if isinstance(result, StreamResponse):
+                return cast(Response, result)
             return answer(self, result)
 
         view_class = type(function.__name__, (View,), {method: view, "__module__": __name__})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web, web_response
 from faust.web.drivers.aiohttp import Web
@@ -28,6 +28,8 @@ async def harden(request: web.Request, response: web.StreamResponse) -> None:
 
 class Server(Web):
     """Faust's web driver.  Who reads too slowly is cut off: what waits for a client is in memory."""
+
+    production_blueprints: ClassVar[Any] = []  # Faust's own page at /
 
     def __init__(self, app: Any, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)

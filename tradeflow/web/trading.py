@@ -18,14 +18,14 @@ from tradeflow.tail import KnownOrder
 from tradeflow.web import past
 from tradeflow.web.answers import Problem, integer
 from tradeflow.web.pages import page
-from tradeflow.web.views import MAX_DEPTH, age_ms, of_all_workers
+from tradeflow.web.views import MAX_DEPTH, age_ms, forwarded, of_all_workers
 from tradeflow.wiring import config, feed_service, markets, tail
 
 
 @page("/orders")
 async def orders(request: Request) -> Any:
     """The last orders, newest first, each with what has become of it: `?limit=`."""
-    return {"orders": [_with_status(one) for one in tail.orders(integer(request, "limit", 100, 10_000))]}
+    return {"orders": [with_status(one) for one in tail.orders(integer(request, "limit", 100, 10_000))]}
 
 
 @page("/orders/{order_id}")
@@ -34,7 +34,7 @@ async def order(request: Request, order_id: str) -> Any:
     found = tail.order(order_id)
     if found is None:
         raise Problem(404, "unknown order", f"no order {order_id!r} among the last ones; /orders lists them")
-    return {"order": _with_status(found), "cancel": found.cancel, "executions": found.executions}
+    return {"order": with_status(found), "cancel": found.cancel, "executions": found.executions}
 
 
 @page("/orders/{order_id}/explain")
@@ -45,7 +45,7 @@ async def explained(request: Request, order_id: str) -> Any:
     return await past.explained(order_id, known.order if known else None, depth)
 
 
-def _with_status(known: KnownOrder) -> dict[str, Any]:
+def with_status(known: KnownOrder) -> dict[str, Any]:
     assert known.order is not None
     last = known.executions[-1] if known.executions else None
     return {
@@ -75,8 +75,12 @@ async def positions(request: Request) -> Any:
 @page("/strategies")
 async def strategies(request: Request) -> Any:
     """Each strategy on each symbol: parameters, orders, profit and loss, halts; and which workers don't answer."""
+    return await all_strategies(forwarded=forwarded(request))
+
+
+async def all_strategies(*, forwarded: bool = False) -> dict[str, Any]:
     own = [_run(market, run) for market in markets.owned().values() for run in market.runs]
-    found, silent = await of_all_workers(request, "strategies", own)
+    found, silent = await of_all_workers("strategies", own, forwarded=forwarded)
     found.sort(key=lambda run: (run["strategy"], run["symbols"]))
     return {"strategies": found, "silent_workers": silent}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import aiohttp
@@ -13,6 +15,7 @@ from yarl import URL
 
 from tables.order_books import OrderBook
 from tradeflow import topics
+from tradeflow.market import Market
 from tradeflow.messages import TopOfBook
 from tradeflow.stats import stats
 from tradeflow.symbols import SymbolError, canonical_symbol
@@ -66,6 +69,11 @@ def recovered() -> bool:
     return bool(tables.recovery.completed.is_set())
 
 
+def forwarded(request: Request) -> bool:
+    """Whether another worker asks."""
+    return FORWARDED in request.headers
+
+
 # -- books
 
 
@@ -79,6 +87,13 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
         order_book = moment.rebuild.book(exchange, symbol)
         said = order_book.state, order_book.reason, None
         return _served(order_book, moment.rebuild.event_time, moment.partition, depth, *said)
+    return await owned_book(exchange, symbol, depth, forwarded=forwarded(request))
+
+
+async def owned_book(
+    exchange: str, symbol: str, depth: int, *, forwarded: bool = False
+) -> dict[str, Any] | Passed:
+    """The book from its owner, this worker or another; `forwarded`: another one takes this worker for it."""
     if config.role == "feeds":
         raise Problem(
             404, "no books here", "this worker only runs feeds (TRADEFLOW_ROLE): ask one with another role"
@@ -86,7 +101,9 @@ async def book(request: Request, exchange: str, symbol: str) -> Any:
     partition = maps.symbols[symbol]
     owner = _owner(partition)
     if owner != web_url:
-        return await _ask(owner, request)
+        if forwarded:
+            raise Problem(503, "rebalancing", "the partition has just moved; ask again in a second")
+        return await _ask(owner / "books" / exchange / symbol % {"depth": depth})
     if partition not in owned_partitions() or not recovered():
         raise Problem(
             503,
@@ -158,27 +175,24 @@ def _owner(partition: int) -> URL:
         ) from None
 
 
-async def _ask(owner: URL, request: Request) -> Passed:
-    if request.headers.get(FORWARDED):
-        raise Problem(503, "rebalancing", "the partition has just moved; ask again in a second")
+async def _ask(url: URL) -> Passed:
+    """What another worker answers."""
     if app.http_client.closed:
         raise Problem(503, "stopping", "this worker is ending; ask another one")
-    url = owner.with_path(request.url.path).with_query(request.query)
     try:
         async with app.http_client.get(url, headers={FORWARDED: "1"}, timeout=PEER_TIMEOUT) as response:
             return Passed(await response.read(), response.content_type, response.status)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Problem(
-            503, "owner unreachable", f"{owner} owns the symbol and does not answer: {error!r}"
-        ) from None
+        raise Problem(503, "owner unreachable", f"{url.origin()} does not answer: {error!r}") from None
 
 
-async def of_all_workers(request: Request, key: str, own: list[Any]) -> tuple[list[Any], list[str]]:
-    """What this and all other workers of the group answer under `key`, and which of them don't."""
+async def of_all_workers(key: str, own: list[Any], *, forwarded: bool) -> tuple[list[Any], list[str]]:
+    """What this and all other workers of the group answer under `key` of `/key`, and which of them don't;
+    `forwarded`: one of them asks, for this worker's own."""
     found, silent = list(own), []
-    if not request.headers.get(FORWARDED):
+    if not forwarded:
         peers = [url for url in router.workers() if url != web_url]
-        answers = await asyncio.gather(*(_ask(url, request) for url in peers), return_exceptions=True)
+        answers = await asyncio.gather(*(_ask(url / key) for url in peers), return_exceptions=True)
         for url, result in zip(peers, answers, strict=True):
             if isinstance(result, Passed) and result.status == 200:
                 found += msgspec.json.decode(result.body)[key]
@@ -200,6 +214,10 @@ def _with_age(top: TopOfBook, tail_age: float) -> dict[str, Any]:
 @page("/books")
 async def all_books(request: Request) -> Any:
     """Every served book: state, top, age.  One that nobody has published yet is `syncing`."""
+    return {"books": listed_books()}
+
+
+def listed_books() -> list[dict[str, Any]]:
     listed, tail_age = [], tail.age()
     for exchange, symbol in books:
         top = tail.top(exchange, symbol)
@@ -208,7 +226,7 @@ async def all_books(request: Request) -> Any:
             if top
             else {"exchange": exchange, "symbol": symbol, "state": "syncing", "reason": "not published yet"}
         )
-    return {"books": listed}
+    return listed
 
 
 @page("/top-of-book/{symbol}")
@@ -240,7 +258,7 @@ async def instruments(request: Request) -> Any:
         }
         for one in own
     ]
-    found, silent = await of_all_workers(request, "instruments", mine)
+    found, silent = await of_all_workers("instruments", mine, forwarded=forwarded(request))
     found.sort(key=lambda one: (one["exchange"], one["symbol"]))
     return {"instruments": found, "silent_workers": silent}
 
@@ -251,7 +269,11 @@ async def instruments(request: Request) -> Any:
 @page("/feeds")
 async def feeds(request: Request) -> Any:
     """The feeds of all workers of this group, and which workers don't answer."""
-    found, silent = await of_all_workers(request, "feeds", feed_service.status())
+    return await all_feeds(forwarded=forwarded(request))
+
+
+async def all_feeds(*, forwarded: bool = False) -> dict[str, Any]:
+    found, silent = await of_all_workers("feeds", feed_service.status(), forwarded=forwarded)
     return {"feeds": sorted(found, key=lambda feed: feed["feed"]), "silent_workers": silent}
 
 
@@ -272,15 +294,22 @@ async def ready(request: Request) -> Any:
 
 
 @page("/stats")
-async def statistics(request: Request) -> Any:
+async def show_stats(request: Request) -> Any:
     """Counts of this worker since it started (orders and dead letters: of all workers), and the latency from
     raw to order in milliseconds, of the last `?seconds=` if given."""
     seconds = float(integer(request, "seconds", 0, 86_400, lowest=0)) or None
+    return worker_stats(seconds)
+
+
+def worker_stats(seconds: float | None, newest: int | None = None) -> dict[str, Any]:
+    """`newest`: how many latencies are sorted at the most."""
     owned = markets.owned()
     return {
         "worker": feed_service.worker,
         "uptime_s": round(time.time() - stats.started, 1),
-        "latency_ms": stats.latency_ms(seconds),
+        "latency_ms": stats.latency_ms(seconds, newest),
+        "stages_ms": {stage: timing.summary_ms(seconds, newest) for stage, timing in stats.stages.items()},
+        "feed_lag_ms": _feed_lag_ms(owned.values()),
         "orders": tail.order_counts,
         "executions": tail.execution_counts,
         "conflicting_orders": tail.conflicting_orders,
@@ -289,3 +318,13 @@ async def statistics(request: Request) -> Any:
         "checkpoints": {"count": markets.checkpoints, "last_seconds": round(markets.checkpoint_seconds, 4)},
         "unacknowledged_bytes": outbox.pending_bytes + feed_outbox.pending_bytes,
     }
+
+
+def _feed_lag_ms(markets: Iterable[Market]) -> dict[str, float]:
+    """By exchange, from its own time of a book's last record to its arrival; the median of the books."""
+    lags: dict[str, list[float]] = {}
+    for market in markets:
+        for book in market.books.values():
+            if book.exchange_time:
+                lags.setdefault(book.exchange, []).append((book.receipt_time - book.exchange_time) / 1e6)
+    return {exchange: round(statistics.median(found), 3) for exchange, found in sorted(lags.items())}
