@@ -139,7 +139,8 @@ class Outbox:
         # send_batch() waits while the previous batch of the partition is still queued; records that are
         # appended meanwhile join the open batch, so batches grow by themselves under load.
         try:
-            # send_batch() asks for no metadata: a producer that follows other topics would never find the leader.
+            # Followed before it is sent to: a client that follows nothing knows all topics, and forgets them with the
+            # first that it follows.  A batch that is queued then would wait for its leader for ever.
             await self._producer().client.add_topic(lane.topic)
             while lane.batches:
                 batch = lane.batches[0]

@@ -83,6 +83,14 @@ def test_a_bad_partition_map_is_refused_with_file_and_fix(
     assert "Traceback" not in done.stderr
 
 
+def test_a_data_directory_that_is_none_is_refused_by_name(tmp_path: Path, kafka: str) -> None:
+    (tmp_path / "data").write_text("a file")
+    done = worker(tmp_path, KAFKA_BROKERS=kafka, TRADEFLOW_WEB_PORT=str(free_port()))
+    assert done.returncode == 1
+    assert f"TRADEFLOW_DATA_DIR={tmp_path / 'data'} can't be used: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_topic_with_another_partition_count_is_refused(tmp_path: Path, kafka: str) -> None:
     maps = tmp_path / "maps"
     maps.mkdir()
@@ -104,14 +112,6 @@ def test_a_topic_with_another_partition_count_is_refused(tmp_path: Path, kafka: 
     # The shared broker may hold topics of other tests, so any of ours may be the first that differs.
     assert "partitions, the partition maps need" in done.stderr
     assert "Stop all workers" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_data_directory_that_is_none_is_refused_by_name(tmp_path: Path, kafka: str) -> None:
-    (tmp_path / "data").write_text("a file")
-    done = worker(tmp_path, KAFKA_BROKERS=kafka, TRADEFLOW_WEB_PORT=str(free_port()))
-    assert done.returncode == 1
-    assert f"TRADEFLOW_DATA_DIR={tmp_path / 'data'} can't be used: " in done.stderr
     assert "Traceback" not in done.stderr
 
 

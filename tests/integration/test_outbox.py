@@ -108,14 +108,23 @@ async def test_a_record_larger_than_the_broker_takes_fails(
     assert failures
 
 
-async def test_a_topic_is_known_though_the_producer_follows_others(
+async def test_a_batch_keeps_its_leader_when_the_client_begins_to_follow_another_topic(
     kafka: str, topic: str, producer: AIOKafkaProducer, outbox: Outbox
 ) -> None:
+    """A client that follows no topic knows all of them; with the first that it follows it forgets the others, and
+    what is queued for them waits for a leader that nobody asks for any more."""
     other = f"{topic}-other"
     await declare_topics({"bootstrap_servers": kafka}, [TopicSpec(other, PARTITIONS, 3_600_000)])
-    await producer.client.add_topic(other)  # from now on it asks for the metadata of this one only
-    assert producer.client.cluster.partitions_for_topic(topic) is None
+    await producer.client.force_metadata_update()
+    (node,) = (broker.nodeId for broker in producer.client.cluster.brokers())
+    queue = producer._message_accumulator
+    producer._sender._in_flight.add(node)  # as while an earlier request is on its way
     outbox.append(topic, 0, b"key", b"value")
+    while not queue._batches:
+        await asyncio.sleep(0)
+    await producer.client.add_topic(other)
+    producer._sender._in_flight.remove(node)
+    queue._waiter_future.set_result(None)
     async with asyncio.timeout(20):
         await outbox.settle()
     assert (await read_all(kafka, topic))[0] == [b"value"]
