@@ -16,7 +16,7 @@ from tradeflow.messages import Execution, MarketEvent, Order
 from tradeflow.partitions import PartitionMaps
 from tradeflow.settings import load_settings
 from tradeflow.strategies import Strategy, load_strategies
-from tradeflow.trading_setup import TradingSetup
+from tradeflow.trading_setup import TradingSetup, read_trading
 
 Commands = dict[tuple[str, str], Order]
 """(order id, NEW | CANCEL) → order."""
@@ -35,7 +35,7 @@ class Reference:
         self.markets: dict[int, Market] = {}
         strategies = list(strategies)
         served = maps.books(list(maps.exchanges))
-        setup = TradingSetup(load_settings(), maps, served, strategies)
+        setup = TradingSetup(read_trading(load_settings()), maps.symbols, served, strategies)
         for partition, records in log.items():
             books = [place for place in served if maps.symbols[place[1]] == partition]
             market = self.markets[partition] = Market(

@@ -15,7 +15,7 @@ from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Order
 from tradeflow.settings import load_settings
 from tradeflow.strategies import load_strategies
-from tradeflow.trading_setup import TradingSetup
+from tradeflow.trading_setup import TradingSetup, read_trading
 
 
 class Orders(NamedTuple):
@@ -45,7 +45,7 @@ def check_orders(cluster: Cluster) -> Orders:
     served = cluster.maps.books(list(cluster.maps.exchanges))
     strategies = load_strategies(list(STRATEGIES), cluster.maps)
     max_jump = load_settings().max_jump_pct / 100
-    setup = TradingSetup(load_settings(), cluster.maps, served, strategies)
+    setup = TradingSetup(read_trading(load_settings()), cluster.maps.symbols, served, strategies)
     ends = cluster.committed(topics.MARKET_EVENTS)
     late: set[tuple[str, str]] = set()
     for partition, records in cluster.read(topics.MARKET_EVENTS).items():
