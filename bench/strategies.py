@@ -10,7 +10,9 @@ from tradeflow.strategies.views import BookView, Context
 
 
 class EveryDelta(Strategy):
-    """Bids a fixed size at the best bid, whatever happens."""
+    """Bids a fixed size at the best bid, whatever happens: as a shadow, for what is timed ends with the order."""
+
+    shadow = True
 
     size: Decimal = Decimal("0.01")
 
