@@ -73,8 +73,9 @@ def verdicts(stack: Stack, since: int) -> list[dict[str, Any]]:
     return [one for one in found if one["number"] == -1 and one["receipt_time"] > since]
 
 
-def newest(stack: Stack) -> int:
-    return max((one["receipt_time"] for one in verdicts(stack, 0)), default=0)
+def event_time(stack: Stack) -> int:
+    """Of the partition that is farthest: what was decided before is not later than that."""
+    return max(run["event_time"] for run in stack.get("/strategies")["strategies"])
 
 
 def steered(url: str) -> set[str]:
@@ -103,7 +104,7 @@ def test_halt_and_resume_on_every_worker_and_over_a_restart(stack: Stack) -> Non
     took = time.monotonic() - asked
     assert len(words) == 1 and next(iter(words)).startswith("everything: halt (by ")
     assert took < 1, f"in force after {took:.2f} s"
-    since = newest(stack)
+    since = event_time(stack)
     until(lambda: every_symbol_has(stack, "DENIED", since), "orders are denied")
     after = verdicts(stack, since)
     assert {one["reason_code"] for one in after} == {"HALTED"}
@@ -124,7 +125,7 @@ def test_halt_and_resume_on_every_worker_and_over_a_restart(stack: Stack) -> Non
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     until(lambda: steered(stack.web_url) == {""}, "resumed")
-    since = newest(stack)
+    since = event_time(stack)
     until(lambda: every_symbol_has(stack, "SUBMITTED", since), "orders pass again")
 
 
