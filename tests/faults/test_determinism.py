@@ -23,7 +23,9 @@ def test_replays_of_a_live_run_send_its_orders(tmp_path: Path) -> None:
     found, verdicts = replay.finish(settled)
     assert found.same and (found.identical, found.not_compared) == (orders, 0), found.first
     assert found.sha256_replayed == found.sha256_recorded == sha256
-    assert verdicts.same and verdicts.identical == verdicts.recorded > 20, verdicts.first
+    # Of the last orders the gate may have decided after the end of what was recorded.
+    assert verdicts.same and verdicts.identical + verdicts.not_compared == verdicts.recorded, verdicts.first
+    assert verdicts.identical > 20
     restarts = 0
     for seed in (1, 2, 3):
         again, digest, count = replayed_in_pieces(file, seed)

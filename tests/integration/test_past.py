@@ -36,12 +36,21 @@ MOMENTS = int(os.environ.get("TRADEFLOW_MOMENTS", "90"))
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with live_stack(tmp_path_factory.mktemp("past"), TRADEFLOW_KEYFRAME_INTERVAL="2") as stack:
-        deadline = time.monotonic() + 90
-        while len(stack.get("/orders?limit=100")["orders"]) < 10 or _frames(stack) < 60:
+        deadline = time.monotonic() + 150
+        while _filled(stack) < 3 or _frames(stack) < 60:
             stack.check()
             assert time.monotonic() < deadline
             time.sleep(0.5)
         yield stack
+
+
+def _filled(stack: Stack) -> int:
+    """Orders of the strategy that an explanation is asked for."""
+    orders = stack.get("/orders?limit=1000")["orders"]
+    return sum(
+        one["strategy"] == "imbalance" and one["status"] == "FILLED" and one["cause"]["kind"] == "book"
+        for one in orders
+    )
 
 
 def _frames(stack: Stack) -> int:
