@@ -28,7 +28,7 @@ run: $(INSTALLED) ## The same on the real exchanges; orders stay on paper
 	@exec $(BIN)/tradeflow run $(ARGS)
 
 test: $(INSTALLED) ## Run all tests, on a real Kafka that they start themselves (ARGS="-k book" selects)
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-unit: $(INSTALLED) ## Run the tests that need no Kafka
 	@exec $(BIN)/pytest tests/unit $(ARGS)
