@@ -1,4 +1,4 @@
-"""docs/reference/topics.md and a JSON Schema for each topic, from the records in messages.py."""
+"""docs/reference/topics.md and a JSON Schema for each topic, from the records in tradeflow/messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tradeflow.partitions import load_maps
 HEAD = f"""\
 # Topics
 
-<!-- Written by `make docs` from tradeflow/messages.py and tradeflow/topics.py. -->
+<!-- Written by `make docs` from tradeflow/messages/ and tradeflow/topics.py. -->
 
 Every worker declares all topics at start and checks how many partitions they have.  A record is one JSON
 object.  `v` is the version of its schema, now {messages.SCHEMA_VERSION}; where a topic holds several kinds, \
@@ -251,7 +251,7 @@ def _field_docs(record: type[msgspec.Struct]) -> dict[str, str]:
     """The string below each field, own and inherited."""
     found: dict[str, str] = {}
     for base in reversed(record.__mro__):
-        if base.__module__ != messages.__name__:
+        if not base.__module__.startswith(messages.__name__):
             continue
         (tree,) = ast.parse(inspect.getsource(base)).body
         assert isinstance(tree, ast.ClassDef)

@@ -10,7 +10,7 @@ import sys
 from types import CodeType
 from typing import Any
 
-MODULE = "tradeflow.messages"
+MODULE = "tradeflow.messages.record"
 LINE = "    v: SchemaVersion = SCHEMA_VERSION\n"
 FIELD = '    written_by: str = "the next version"\n'
 
