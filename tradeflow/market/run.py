@@ -119,6 +119,12 @@ class Run:
         """An open order is its own."""
         self.own[one.order.order_id] = one
 
+    def take(self, one: TrackedOrder) -> None:
+        """An order that came by topic `orders`, and that the registry has: a plain agent's."""
+        self.track(one)
+        self.orders += 1
+        self.dirty = True
+
     def fill(self, execution: Execution, instrument: Instrument) -> None:
         """One of its orders was filled; without balances: those are the book's."""
         place = execution.exchange, execution.symbol
