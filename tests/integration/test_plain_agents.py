@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.faults.live_run import record
 from tradeflow import topics
-from tradeflow.demo.stack import Stack
+from tradeflow.demo.stack import Stack, get
 from tradeflow.partitions import load_maps
 from tradeflow.ports import free_port
 from tradeflow.replay.command import replay_file
@@ -42,6 +42,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
+def asked(stack: Stack, path: str) -> Any:
+    return get(stack.web_url + path, timeout=30)
+
+
 def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
     deadline = time.monotonic() + timeout
     while not (found := condition()):
@@ -51,19 +55,19 @@ def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any
 
 
 def agents_orders(stack: Stack, status: str) -> list[dict[str, Any]]:
-    orders = stack.get("/orders?limit=10000")["orders"]
+    orders = asked(stack, "/orders?limit=1000")["orders"]
     return [one for one in orders if one["strategy"] == "spread-maker" and one["status"] == status]
 
 
 def test_its_orders_pass_the_gate_and_are_executed(stack: Stack) -> None:
     until(lambda: agents_orders(stack, "CANCELED") or agents_orders(stack, "FILLED"), "one has ended", 90)
     (order, *_) = agents_orders(stack, "CANCELED") or agents_orders(stack, "FILLED")
-    executions = stack.get(f"/orders/{order['order_id']}")["executions"]
+    executions = asked(stack, f"/orders/{order['order_id']}")["executions"]
     assert [one["status"] for one in executions[:2]] == ["SUBMITTED", "ACCEPTED"]
-    said = stack.get("/strategies")["strategies"]
+    said = asked(stack, "/strategies")["strategies"]
     (run,) = [run for run in said if run["strategy"] == "spread-maker"]
     assert (run["class"], run["symbols"]) == ("PlainAgent", ["BTC-USDT"]) and run["orders"] >= 1
-    explained = stack.get(f"/orders/{order['order_id']}/explain")
+    explained = asked(stack, f"/orders/{order['order_id']}/explain")
     assert explained["order"]["cause"]["kind"] == "agent" and explained["missing"] == []
     assert any(book["exchange"] == order["exchange"] for book in explained["books"])
 
@@ -95,20 +99,19 @@ def test_any_client_may_send_one_and_a_repetition_counts_once(stack: Stack) -> N
                 )
 
     asyncio.run(send())
-    until(lambda: stack.get("/orders?limit=10000"), "it is listed")
     whole = until(lambda: _ended(stack, order["order_id"]), "it is filled")
     statuses = [one["status"] for one in whole["executions"]]
     assert statuses[:2] == ["SUBMITTED", "ACCEPTED"] and statuses[-1] == "FILLED"
-    assert stack.get("/stats")["conflicting_orders"] == 0
-    said = stack.get("/strategies")["strategies"]
+    assert asked(stack, "/stats")["conflicting_orders"] == 0
+    said = asked(stack, "/strategies")["strategies"]
     (run,) = [run for run in said if run["strategy"] == "my-script"]
     assert run["orders"] == 1 and "USDT" in run["pnl"]
 
 
 def _ended(stack: Stack, order_id: str) -> dict[str, Any] | None:
-    if not any(one["order_id"] == order_id for one in stack.get("/orders?limit=10000")["orders"]):
+    if not any(one["order_id"] == order_id for one in asked(stack, "/orders?limit=1000")["orders"]):
         return None
-    whole = stack.get(f"/orders/{order_id}")
+    whole = asked(stack, f"/orders/{order_id}")
     return whole if whole["order"]["status"] in ("FILLED", "EXPIRED", "DENIED", "REJECTED") else None
 
 
