@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import json
 import socket
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -69,7 +70,7 @@ def strategies_command(context: click.Context, url: str | None, as_json: bool) -
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
-    Console(highlight=False).print(_table(answer["strategies"]))
+    Console(highlight=False).print(_table(answer["strategies"], answer["totals"]))
     for worker in answer["silent_workers"]:
         click.echo(f"{worker} doesn't answer: its strategies are missing here", err=True)
 
@@ -107,7 +108,7 @@ def _say(action: str, word: Word) -> None:
     click.echo(f"{action}: {scope} (control@{offset}); in force on every worker within a second")
 
 
-def _table(runs: list[dict[str, Any]]) -> Table:
+def _table(runs: list[dict[str, Any]], totals: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("strategy", "symbols", "parameters"):
         table.add_column(name)
@@ -120,10 +121,21 @@ def _table(runs: list[dict[str, Any]]) -> Table:
             run["strategy"],
             ", ".join(run["symbols"]),
             " ".join(f"{name}={value}" for name, value in shown.items()),
-            str(run["orders"]),
-            str(run["open_orders"]),
-            ", ".join(f"{float(amount):,.2f} {currency}" for currency, amount in run["pnl"].items()) or "–",
-            "–" if run["lag_ms"] is None else f"{max(0.0, run['lag_ms']) / 1000:.1f} s",
+            *_figures(run),
             run["halted"] or run["steered"] or ("shadow" if run["shadow"] else "runs"),
         )
+    table.add_section()
+    for total in totals:
+        table.add_row(
+            total["strategy"], f"all {len(total['symbols'])}", "", *_figures(total), "", style="bold"
+        )
     return table
+
+
+def _figures(one: dict[str, Any]) -> tuple[str, str, str, str]:
+    return (
+        f"{one['orders']:,}",
+        str(one["open_orders"]),
+        ", ".join(f"{Decimal(amount):,.2f} {currency}" for currency, amount in one["pnl"].items()) or "–",
+        "–" if one["lag_ms"] is None else f"{max(0.0, one['lag_ms']) / 1000:.1f} s",
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -152,11 +154,18 @@ def test_strategies_are_listed(run, monkeypatch):
         "shadow": True,
     }
     monkeypatch.setattr(
-        operator_commands, "get", lambda url: {"strategies": [one], "silent_workers": ["http://w2"]}
+        operator_commands,
+        "get",
+        lambda url: {
+            "strategies": [one],
+            "totals": [{**one, "symbols": ["BTC-USDT", "ETH-USDT"], "orders": 1400}],
+            "silent_workers": ["http://w2"],
+        },
     )
     done, _ = run(operator_commands.strategies_command)
     assert "imbalance  BTC-USDT  enter=0.7" in done.output
     assert "-1.23 USDT  1.2 s  shadow" in done.output
+    assert re.search(r"imbalance +all 2 +1,400 +1 +-1.23 USDT +1.2 s", done.output)
     assert "http://w2 doesn't answer" in done.output
 
 

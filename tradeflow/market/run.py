@@ -53,7 +53,7 @@ class Run:
         """Why it is halted; empty while it runs."""
         self.error: Exception | None = None
         self.orders = 0
-        """That it opened since this process took the partition."""
+        """That it has sent since it began."""
         self.dirty = False
         self.key = f"strategy/{strategy.name}-{strategy.params_hash}/{'+'.join(symbols)}"
         """Of its state in the table; its parameters may have been changed since."""
@@ -224,6 +224,7 @@ class Run:
             halted=self.halted,
             code=self._code,
             parameters=self._parameters,
+            orders=self.orders,
             positions=[(*place, position) for place, position in sorted(self.positions.items())],
         )
         return msgspec.json.encode(row)
@@ -231,6 +232,7 @@ class Run:
     def restore(self, value: bytes) -> None:
         """A state that no longer fits the class halts the run, and is kept for when the code is mended."""
         row = msgspec.json.decode(value, type=_Row)
+        self.orders = row.orders
         for exchange, symbol, position in row.positions:
             self.positions[exchange, symbol] = position
         try:
@@ -253,6 +255,7 @@ class _Row(msgspec.Struct):
     halted: str
     code: str
     parameters: dict[str, str] = {}
+    orders: int = 0
     positions: list[tuple[str, str, Position]] = []
 
 
