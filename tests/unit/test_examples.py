@@ -95,10 +95,8 @@ async def test_the_plain_agent_orders_while_the_spread_is_wide(monkeypatch):
     assert sent == [("NEW", "binance", "100"), ("CANCEL", "binance", 3)]
 
 
-def test_the_strategy_on_paper_as_the_document_shows_it():
-    text = (EXAMPLES.parent / "strategies.md").read_text()
-    (shown,) = [
-        one.split("```")[0] for one in text.split("```python\n") if one.startswith("trial = Trial(Dip()")
-    ]
-    dip = importlib.import_module("docs.examples.dip")
-    exec(shown, vars(dip).copy())
+def test_the_strategys_test_on_paper_passes(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.delitem(sys.modules, "dip", raising=False)
+    dip_on_paper = importlib.import_module("docs.examples.dip_on_paper")
+    dip_on_paper.test_dip_on_paper()
