@@ -22,31 +22,35 @@ from tradeflow.settings import SettingsError, load_settings
 from tradeflow.strategies import StrategyError, load_strategies
 
 _strategy = click.option("--strategy", default="", help="Only this one's orders.")
+_agent = click.option("--agent", default="", help="Only this plain agent's orders.")
 _symbol = click.option("--symbol", default="", help="Only orders for this symbol.")
 _reason = click.option("--reason", default="", help="For whoever reads a denial.")
 
 
 @click.command("halt")
 @_strategy
+@_agent
 @_symbol
 @_reason
 @click.option(
     "--reduce-only", is_flag=True, help="Let orders pass that make a position smaller; cancel nothing."
 )
-def halt_command(strategy: str, symbol: str, reason: str, reduce_only: bool) -> None:
+def halt_command(strategy: str, agent: str, symbol: str, reason: str, reduce_only: bool) -> None:
     """Let no new order pass, and cancel what is open: of everything, or of a strategy, a symbol, or both.
 
     In force on every worker within a second, and until it is resumed: also after a restart."""
-    _say("reduce-only" if reduce_only else "halt", Word(strategy, symbol, reason))
+    word = Word(strategy=strategy, agent=agent, symbol=symbol, reason=reason)
+    _say("reduce-only" if reduce_only else "halt", word)
 
 
 @click.command("resume")
 @_strategy
+@_agent
 @_symbol
 @_reason
-def resume_command(strategy: str, symbol: str, reason: str) -> None:
+def resume_command(strategy: str, agent: str, symbol: str, reason: str) -> None:
     """Lift what was said of exactly that scope.  A named strategy that is halted for an error may try again."""
-    _say("resume", Word(strategy, symbol, reason))
+    _say("resume", Word(strategy=strategy, agent=agent, symbol=symbol, reason=reason))
 
 
 @click.group("strategies", invoke_without_command=True)
@@ -86,7 +90,8 @@ def set_command(strategy: str, parameters: tuple[str, ...], reason: str) -> None
     pairs = [text.partition("=") for text in parameters]
     if not all(separator for _, separator, _ in pairs):
         raise click.UsageError("write each parameter as NAME=VALUE")
-    _say("parameters", Word(strategy, "", reason, {name.strip(): value for name, _, value in pairs}))
+    values = {name.strip(): value for name, _, value in pairs}
+    _say("parameters", Word(strategy=strategy, reason=reason, parameters=values))
 
 
 def _say(action: str, word: Word) -> None:

@@ -34,6 +34,7 @@ def test_a_word_is_put_into_the_topics_form():
         "me",
     )
     assert said.offset == -1 and said.receipt_time > 0
+    assert steer("reduce-only", agent="spread-maker").strategy == "spread-maker", "whoever that is"
     assert steer("parameters", strategy="imbalance", parameters={"enter": "0.7"}).parameters == {
         "enter": "0.7"
     }
@@ -46,6 +47,9 @@ def test_a_word_is_put_into_the_topics_form():
         ("halt", {"strategy": "imbalanze"}, "no strategy 'imbalanze' runs, but arbitrage, imbalance"),
         ("halt", {"symbol": "SOL-USDT"}, "SOL-USDT is not served, but BTC-USDT, ETH-USDT"),
         ("halt", {"symbol": "?"}, r"\?"),
+        ("halt", {"agent": "a b"}, "name a plain agent"),
+        ("halt", {"agent": "one", "strategy": "imbalance"}, "no strategy beside it"),
+        ("parameters", {"agent": "one", "parameters": {"enter": "1"}}, "for it has none"),
         ("halt", {"parameters": {"enter": "1"}}, "parameters are for the action `parameters`"),
         ("parameters", {"strategy": "imbalance"}, "which needs at least one"),
         ("parameters", {"parameters": {"enter": "1"}}, "name it, and no symbol"),

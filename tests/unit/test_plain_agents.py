@@ -90,6 +90,10 @@ def test_the_same_limits_hold_for_it():
     log(Steer(offset=1, action="halt", by="op", receipt_time=T))
     (denied,) = log(command(agents_order(1, order_id="other"), offset=1))["executions"]
     assert denied.reason_code == "HALTED"
+    log(Steer(offset=2, action="resume", by="op", receipt_time=T))
+    log(Steer(offset=3, action="halt", strategy="spread-watcher", by="op", receipt_time=T))
+    (denied,) = log(command(agents_order(2, order_id="third"), offset=2))["executions"]
+    assert denied.reason_code == "HALTED" and "spread-watcher is halted" in denied.reason
 
 
 @pytest.mark.parametrize(
