@@ -7,7 +7,7 @@ import asyncio
 import statistics
 import sys
 
-from bench import latency, papers, report
+from bench import backtests, latency, papers, report
 from bench.entrants import ENTRANTS, QUIX, STOCK
 from bench.entrants import TRADEFLOW as TRADEFLOW_ENTRANT
 from bench.latency import RELAY, TRADEFLOW, Latency
@@ -23,7 +23,7 @@ TARGET = ROOT / "docs" / "benchmarks.md"
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=[*PARTS, "papers", "readers"], help="one part of it")
+    parser.add_argument("--only", choices=[*PARTS, "papers", "backtests", "readers"], help="one part of it")
     parser.add_argument("--contestants", default=",".join(ENTRANTS), help="comma separated, of %(default)s")
     parser.add_argument("--deltas", type=int, default=400_000, help="deltas to drain (%(default)s)")
     parser.add_argument("--books", type=int, default=40, help="books they are spread over (%(default)s)")
@@ -99,6 +99,14 @@ def compare_papers(seconds: int) -> None:
     print(f"Written to {papers.TARGET.relative_to(ROOT)}")
 
 
+def compare_backtests(on: report.Machine, seconds: int, repeats: int) -> None:
+    where = f"{on.cores} cores of {on.cpu}; others used {on.busy:.0%} of the CPU just before"
+    said = backtests.section('make bench ARGS="--only backtests"', where, seconds, repeats)
+    print(said, flush=True)
+    backtests.write(said)
+    print(f"Written to {backtests.TARGET.relative_to(ROOT)}")
+
+
 def main() -> None:
     chosen = options()
     if chosen.only == "papers":
@@ -106,6 +114,9 @@ def main() -> None:
         return
     on = report.machine()
     print(on, flush=True)
+    if chosen.only == "backtests":
+        compare_backtests(on, 2 * chosen.paper_seconds, chosen.repeats)
+        return
     if chosen.only == "readers":  # for itself alone: it compares tradeflow with itself
         readers(int(chosen.rates.split(",")[-1]), chosen.seconds, chosen.repeats)
         return

@@ -1,6 +1,6 @@
 """tradeflow: live order books you can trust, in Kafka, and strategies that react to them.
 
-`app` (the Faust app) and `book_changes` are made when first asked for: strategies and their tests import the
+`app` (the Faust app), `book_changes` and `orders` are made when first asked for: strategies and their tests import the
 pure names without Faust, Kafka or settings."""
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from tradeflow.strategies import Strategy, Trial, buy, cancel, sell, timer
 
-__all__ = ["Strategy", "Struct", "Trial", "app", "book_changes", "buy", "cancel", "sell", "timer"]
+__all__ = ["Strategy", "Struct", "Trial", "app", "book_changes", "buy", "cancel", "orders", "sell", "timer"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("app", "book_changes"):
+    if name not in ("app", "book_changes", "orders"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import click
 

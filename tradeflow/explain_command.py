@@ -96,6 +96,8 @@ def _cause(order: Order) -> str:
             return f"execution {cause.execution}"
         case "control":
             return f"the operator's word at offset {cause.sequence} of control"
+        case "agent":
+            return "the plain agent's own decision"
     return f"{cause.kind} {cause.epoch}:{cause.sequence} of {cause.exchange} {cause.symbol or order.symbol}"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import json
 import socket
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -21,31 +22,35 @@ from tradeflow.settings import SettingsError, load_settings
 from tradeflow.strategies import StrategyError, load_strategies
 
 _strategy = click.option("--strategy", default="", help="Only this one's orders.")
+_agent = click.option("--agent", default="", help="Only this plain agent's orders.")
 _symbol = click.option("--symbol", default="", help="Only orders for this symbol.")
 _reason = click.option("--reason", default="", help="For whoever reads a denial.")
 
 
 @click.command("halt")
 @_strategy
+@_agent
 @_symbol
 @_reason
 @click.option(
     "--reduce-only", is_flag=True, help="Let orders pass that make a position smaller; cancel nothing."
 )
-def halt_command(strategy: str, symbol: str, reason: str, reduce_only: bool) -> None:
+def halt_command(strategy: str, agent: str, symbol: str, reason: str, reduce_only: bool) -> None:
     """Let no new order pass, and cancel what is open: of everything, or of a strategy, a symbol, or both.
 
     In force on every worker within a second, and until it is resumed: also after a restart."""
-    _say("reduce-only" if reduce_only else "halt", Word(strategy, symbol, reason))
+    word = Word(strategy=strategy, agent=agent, symbol=symbol, reason=reason)
+    _say("reduce-only" if reduce_only else "halt", word)
 
 
 @click.command("resume")
 @_strategy
+@_agent
 @_symbol
 @_reason
-def resume_command(strategy: str, symbol: str, reason: str) -> None:
+def resume_command(strategy: str, agent: str, symbol: str, reason: str) -> None:
     """Lift what was said of exactly that scope.  A named strategy that is halted for an error may try again."""
-    _say("resume", Word(strategy, symbol, reason))
+    _say("resume", Word(strategy=strategy, agent=agent, symbol=symbol, reason=reason))
 
 
 @click.group("strategies", invoke_without_command=True)
@@ -69,7 +74,7 @@ def strategies_command(context: click.Context, url: str | None, as_json: bool) -
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
-    Console(highlight=False).print(_table(answer["strategies"]))
+    Console(highlight=False).print(_table(answer["strategies"], answer["totals"]))
     for worker in answer["silent_workers"]:
         click.echo(f"{worker} doesn't answer: its strategies are missing here", err=True)
 
@@ -85,7 +90,8 @@ def set_command(strategy: str, parameters: tuple[str, ...], reason: str) -> None
     pairs = [text.partition("=") for text in parameters]
     if not all(separator for _, separator, _ in pairs):
         raise click.UsageError("write each parameter as NAME=VALUE")
-    _say("parameters", Word(strategy, "", reason, {name.strip(): value for name, _, value in pairs}))
+    values = {name.strip(): value for name, _, value in pairs}
+    _say("parameters", Word(strategy=strategy, reason=reason, parameters=values))
 
 
 def _say(action: str, word: Word) -> None:
@@ -107,7 +113,7 @@ def _say(action: str, word: Word) -> None:
     click.echo(f"{action}: {scope} (control@{offset}); in force on every worker within a second")
 
 
-def _table(runs: list[dict[str, Any]]) -> Table:
+def _table(runs: list[dict[str, Any]], totals: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("strategy", "symbols", "parameters"):
         table.add_column(name)
@@ -120,10 +126,21 @@ def _table(runs: list[dict[str, Any]]) -> Table:
             run["strategy"],
             ", ".join(run["symbols"]),
             " ".join(f"{name}={value}" for name, value in shown.items()),
-            str(run["orders"]),
-            str(run["open_orders"]),
-            ", ".join(f"{float(amount):,.2f} {currency}" for currency, amount in run["pnl"].items()) or "–",
-            "–" if run["lag_ms"] is None else f"{max(0.0, run['lag_ms']) / 1000:.1f} s",
+            *_figures(run),
             run["halted"] or run["steered"] or ("shadow" if run["shadow"] else "runs"),
         )
+    table.add_section()
+    for total in totals:
+        table.add_row(
+            total["strategy"], f"all {len(total['symbols'])}", "", *_figures(total), "", style="bold"
+        )
     return table
+
+
+def _figures(one: dict[str, Any]) -> tuple[str, str, str, str]:
+    return (
+        f"{one['orders']:,}",
+        str(one["open_orders"]),
+        ", ".join(f"{Decimal(amount):,.2f} {currency}" for currency, amount in one["pnl"].items()) or "–",
+        "–" if one["lag_ms"] is None else f"{max(0.0, one['lag_ms']) / 1000:.1f} s",
+    )

@@ -2,6 +2,6 @@
 
 from tradeflow import agents
 from tradeflow.web import control, dashboard, scrape, trading, views
-from tradeflow.wiring import app, book_changes
+from tradeflow.wiring import app, book_changes, orders
 
-__all__ = ["agents", "app", "book_changes", "control", "dashboard", "scrape", "trading", "views"]
+__all__ = ["agents", "app", "book_changes", "control", "dashboard", "orders", "scrape", "trading", "views"]

@@ -33,6 +33,7 @@ from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Order, Raw, ResyncRequest, Terms
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
+from tradeflow.plain_orders import PlainOrders
 from tradeflow.ports import ListenError, check_listen
 from tradeflow.quiet import quiet_kafka
 from tradeflow.runs import RunSchema
@@ -149,6 +150,7 @@ def producer() -> Any:
 
 outbox = Outbox(producer, on_failure=stop_worker)
 feed_outbox = Outbox(producer, on_failure=stop_worker, limit=config.feed_buffer_bytes)
+orders = PlainOrders(outbox, maps.symbols, books)
 
 
 def state_table(name: str) -> StateTable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -32,6 +34,7 @@ def test_a_word_is_put_into_the_topics_form():
         "me",
     )
     assert said.offset == -1 and said.receipt_time > 0
+    assert steer("reduce-only", agent="spread-maker").strategy == "spread-maker", "whoever that is"
     assert steer("parameters", strategy="imbalance", parameters={"enter": "0.7"}).parameters == {
         "enter": "0.7"
     }
@@ -44,6 +47,9 @@ def test_a_word_is_put_into_the_topics_form():
         ("halt", {"strategy": "imbalanze"}, "no strategy 'imbalanze' runs, but arbitrage, imbalance"),
         ("halt", {"symbol": "SOL-USDT"}, "SOL-USDT is not served, but BTC-USDT, ETH-USDT"),
         ("halt", {"symbol": "?"}, r"\?"),
+        ("halt", {"agent": "a b"}, "name a plain agent"),
+        ("halt", {"agent": "one", "strategy": "imbalance"}, "no strategy beside it"),
+        ("parameters", {"agent": "one", "parameters": {"enter": "1"}}, "for it has none"),
         ("halt", {"parameters": {"enter": "1"}}, "parameters are for the action `parameters`"),
         ("parameters", {"strategy": "imbalance"}, "which needs at least one"),
         ("parameters", {"parameters": {"enter": "1"}}, "name it, and no symbol"),
@@ -152,11 +158,18 @@ def test_strategies_are_listed(run, monkeypatch):
         "shadow": True,
     }
     monkeypatch.setattr(
-        operator_commands, "get", lambda url: {"strategies": [one], "silent_workers": ["http://w2"]}
+        operator_commands,
+        "get",
+        lambda url: {
+            "strategies": [one],
+            "totals": [{**one, "symbols": ["BTC-USDT", "ETH-USDT"], "orders": 1400}],
+            "silent_workers": ["http://w2"],
+        },
     )
     done, _ = run(operator_commands.strategies_command)
     assert "imbalance  BTC-USDT  enter=0.7" in done.output
     assert "-1.23 USDT  1.2 s  shadow" in done.output
+    assert re.search(r"imbalance +all 2 +1,400 +1 +-1.23 USDT +1.2 s", done.output)
     assert "http://w2 doesn't answer" in done.output
 
 

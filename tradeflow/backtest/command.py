@@ -15,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tradeflow.backtest.fills import Beside
 from tradeflow.backtest.page import page
 from tradeflow.backtest.report import show, show_sweep
 from tradeflow.backtest.result import BacktestResult
@@ -65,6 +66,7 @@ from tradeflow.topics import MARKET_EVENTS
     type=click.Path(dir_okay=False, path_type=Path),
     help="One page with charts, into this file.",
 )
+@click.option("--beside-live", is_flag=True, help="Compare with the recorded paper run, order by order.")
 @cli_errors
 def backtest_command(
     file: Path | None,
@@ -78,12 +80,14 @@ def backtest_command(
     sample: float,
     json_file: Path | None,
     html_file: Path | None,
+    beside_live: bool,
 ) -> None:
     """Run strategies on a recorded log, with the gate and the paper exchange, and report what they earned."""
     if (file is None) == (start is None):
         raise click.UsageError("name a FILE, or --from and --to for what Kafka holds")
-    if html_file and sweeps:
-        raise click.UsageError("--html shows one backtest: leave --sweep out, or --html")
+    if sweeps and (html_file or beside_live):
+        raise click.UsageError("--html and --beside-live are for one backtest: leave --sweep out, or them")
+    beside = Beside.nothing() if beside_live else None
     names = tuple(name.strip() for name in strategies.split(",") if name.strip())
     common = tuple(parse_change(text) for text in changes)
     swept = combinations([parse_sweep(text) for text in sweeps])
@@ -96,10 +100,12 @@ def backtest_command(
             _write(json_file, [{"parameters": values, "result": result} for values, result in rows])
             return
         began = time.process_time()
-        result = run_job(jobs[0])
+        result = run_job(jobs[0], beside)
     took = time.process_time() - began
     show(result, Console(highlight=False))
     click.echo(f"{result.events / took:,.0f} events/s of one core")
+    for line in beside.lines() if beside else ():
+        click.echo(line)
     _write(json_file, result)
     if html_file:
         html_file.write_text(page(result), encoding="utf-8")

@@ -28,6 +28,9 @@ class Stack:
     used.  `data_dir` None = a temporary directory that is removed at the end.  `brokers` = a Kafka that is
     already there, instead of an embedded one."""
 
+    worker_command: tuple[str, ...] = ("tradeflow.cli", "worker", "-l", "info")
+    """What `python -m` runs."""
+
     def __init__(
         self,
         settings: Settings,
@@ -116,7 +119,7 @@ class Stack:
             "TRADEFLOW_WEB_PORT": str(port),
             "TRADEFLOW_DATA_DIR": str(self.data_dir / name),
         }
-        worker = Child(name, ["tradeflow.cli", "worker", "-l", "info"], self.data_dir / f"{name}.log", env)
+        worker = Child(name, self.worker_command, self.data_dir / f"{name}.log", env)
         self.children.append(worker)
         host = self.settings.web_host
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

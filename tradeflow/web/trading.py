@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 from faust.web import Request
 
-from tables.exact import EXACT, text
-from tables.order_books import OrderBook
-from tables.positions import Position
 from tradeflow.market import Market
+from tradeflow.market.profit import added, profit
 from tradeflow.market.run import Run
 from tradeflow.strategies.parameters import as_text
 from tradeflow.tail import KnownOrder
@@ -74,7 +71,7 @@ async def positions(request: Request) -> Any:
 
 @page("/strategies")
 async def strategies(request: Request) -> Any:
-    """Each strategy on each symbol: parameters, orders, profit and loss, halts; and which workers don't answer."""
+    """Each strategy on each symbol: parameters, orders, profit and loss, halts; its totals; who doesn't answer."""
     return await all_strategies(forwarded=forwarded(request))
 
 
@@ -82,7 +79,23 @@ async def all_strategies(*, forwarded: bool = False) -> dict[str, Any]:
     own = [_run(market, run) for market in markets.owned().values() for run in market.runs]
     found, silent = await of_all_workers("strategies", own, forwarded=forwarded)
     found.sort(key=lambda run: (run["strategy"], run["symbols"]))
-    return {"strategies": found, "silent_workers": silent}
+    return {"strategies": found, "totals": totals(found), "silent_workers": silent}
+
+
+def totals(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each strategy on all its symbols; `lag_ms` is that of the symbol that lags most."""
+    by_name = {run["strategy"]: [one for one in runs if one["strategy"] == run["strategy"]] for run in runs}
+    return [
+        {
+            "strategy": name,
+            "symbols": sorted({symbol for run in some for symbol in run["symbols"]}),
+            "orders": sum(run["orders"] for run in some),
+            "open_orders": sum(run["open_orders"] for run in some),
+            "pnl": added(run["pnl"] for run in some),
+            "lag_ms": max((run["lag_ms"] for run in some if run["lag_ms"] is not None), default=None),
+        }
+        for name, some in by_name.items()
+    ]
 
 
 def _run(market: Market, run: Run) -> dict[str, Any]:
@@ -98,31 +111,8 @@ def _run(market: Market, run: Run) -> dict[str, Any]:
         "steered": market.trading.halted(strategy.name, run.symbols),
         "orders": run.orders,
         "open_orders": len(run.own),
-        "pnl": profit(run, market),
+        "pnl": profit(run.positions, market.books),
         "event_time": market.event_time,
         "lag_ms": age_ms(market.event_time),
         "worker": feed_service.worker,
     }
-
-
-def profit(run: Run, market: Market) -> dict[str, str]:
-    """Currency → realized and unrealized P&L of a strategy's own fills, after fees.  Fees in a spot book's base
-    currency count at its mid, as does what is open; where a book has no mid, those are left out."""
-    found: dict[str, Decimal] = {}
-    for place, position in run.positions.items():
-        total = found.get(position.currency, Decimal(0))
-        found[position.currency] = EXACT.add(total, _profit(position, market.books.get(place)))
-    return {currency: text(amount) for currency, amount in sorted(found.items())}
-
-
-def _profit(position: Position, book: OrderBook | None) -> Decimal:
-    middle = book.book.mid_and_spread() if book is not None else None
-    total = EXACT.subtract(position.realized, position.fees.get(position.currency, Decimal(0)))
-    if middle is None:
-        return total
-    mid = Decimal(middle[0])
-    total = EXACT.add(total, position.unrealized(mid))
-    if position.contract == "spot":
-        paid = position.fees.get(position.base_currency, Decimal(0))
-        total = EXACT.subtract(total, EXACT.multiply(paid, mid))
-    return total
