@@ -7,12 +7,13 @@
   | | |
   |---|---|
   | `<!-- not run -->` | needs what a test doesn't have, or was done already; prose says so |
-  | `<!-- keeps running -->` | runs in a terminal of its own, beside the steps that follow; it prints what the page shows once it is ready |
+  | `<!-- keeps running -->` | a terminal of its own, beside the steps that follow; it shows that when it is ready |
   | `<!-- within N s -->` | what it shows takes a moment: the test gives the command again, at most so long |
   | `<!-- numbers vary -->` | of what it prints |
 
   Several may stand in one comment, with commas between them.
-- `<!-- Ctrl-C -->` by itself ends the terminal that was opened last; a ```` ```text ```` block after it is what that prints last.
+- `<!-- Ctrl-C -->` by itself ends the terminal that was opened last; a ```` ```text ```` block after it is what that
+  prints last.
 
 What is printed must be as shown, but for the width of gaps and of table lines. `…` on a line of its own stands for any
 lines, within a line for anything. Where numbers vary, each digit group may be another one. Ids of 12 hex digits or more

@@ -1,4 +1,4 @@
-"""The terminals in which a page's steps are taken: one bash for the page, and one beside it for each that keeps running."""
+"""The terminals in which a page's steps are taken: one bash for the page, one beside it for each that keeps running."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Terminals:
 
     def __enter__(self) -> Self:
         self._bash = subprocess.Popen(
-            ["bash", "--noprofile", "--norc"],  # noqa: S607
+            ["bash", "--noprofile", "--norc"],
             cwd=self.directory,
             env=self._environment(),
             stdin=subprocess.PIPE,

@@ -35,8 +35,8 @@ class Kafka:
     """A Kafka node on 127.0.0.1 that lives no longer than this process, even if that is killed.
 
     `with Kafka() as kafka:` … `kafka.bootstrap`.  `port` 0 takes a free one; `data_dir` None a temporary
-    directory that `stop` removes.  `properties` override the broker's; `jmx_port` 0 = no JMX; `cache_dir` holds the jars, shared by
-    all.  Not thread-safe."""
+    directory that `stop` removes.  `properties` override the broker's; `jmx_port` 0 = no JMX; `cache_dir`
+    holds the jars, shared by all.  Not thread-safe."""
 
     def __init__(
         self,
