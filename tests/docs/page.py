@@ -7,6 +7,7 @@
   | | |
   |---|---|
   | `<!-- not run -->` | needs what a test doesn't have, or was done already; prose says so |
+  | `<!-- fails -->` | its status must not be 0 |
   | `<!-- keeps running -->` | a terminal of its own, beside the steps that follow; it shows that when it is ready |
   | `<!-- within N s -->` | what it shows takes a moment: the test gives the command again, at most so long |
   | `<!-- numbers vary -->` | of what it prints |
@@ -25,7 +26,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-MARKS = re.compile(r"not run|keeps running|Ctrl-C|numbers vary|within \d+ s")
+MARKS = re.compile(r"not run|fails|keeps running|Ctrl-C|numbers vary|within \d+ s")
 PARTS = re.compile(
     r"^<!-- (?P<marks>[^>]*) -->$|^```(?P<kind>sh|text)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -42,6 +43,7 @@ class Step(NamedTuple):
     printed: str | None
     keeps_running: bool = False
     numbers_vary: bool = False
+    fails: bool = False
     within: float = 0.0
 
 
@@ -72,7 +74,12 @@ def steps(text: str) -> Iterator[Step]:
         if step is not None:
             yield step
         within = next((float(mark.split()[1]) for mark in marks if mark.startswith("within")), 0.0)
-        step = Step(line, body, None, "keeps running" in marks, "numbers vary" in marks, within)
+        known = {
+            mark.replace(" ", "_"): True
+            for mark in marks
+            if mark in ("keeps running", "numbers vary", "fails")
+        }
+        step = Step(line, body, None, within=within, **known)
         if "not run" in marks:
             step = None
         marks = []

@@ -23,7 +23,7 @@ from tradeflow.settings import load_settings
 PORTS = re.compile(r"\b(?:606[6-9]|9092|7000)\b")
 """As pages name them; each becomes one that is free."""
 
-COLUMNS = 100
+COLUMNS = 120
 PATIENCE = 90.0
 """Seconds for one step, and for a terminal that keeps running to be ready or to end."""
 
@@ -96,9 +96,12 @@ class Terminals:
 
     def _give(self, step: Step) -> None:
         deadline = time.monotonic() + step.within
+        commands = step.commands
+        if step.fails:
+            commands = f"if ( {commands}\n); then false; fi"
+        elif step.within:  # whatever it says at first, it may yet come to what the page shows
+            commands = f"( {commands}\n) || true"
         while True:
-            # Whatever it says at first, it may yet come to what the page shows.
-            commands = f"( {step.commands}\n) || true" if step.within else step.commands
             wrong = difference(step, self._run(commands), self._ids)
             if wrong is None:
                 return

@@ -112,6 +112,14 @@ def test_a_command_that_fails_fails_the_page(tmp_path):
         terminals.take(blocks(("false", ""), ("echo on", "on")))
 
 
+def test_a_command_that_is_to_fail_must(tmp_path):
+    page = "<!-- fails -->\n```sh\nls nowhere\n```\n```text\n…nowhere…\n```\n"
+    with Terminals(tmp_path) as terminals:
+        terminals.take(page)
+        with pytest.raises(AssertionError, match="failed"):
+            terminals.take(page.replace("ls nowhere", "echo nowhere"))
+
+
 def test_what_takes_a_moment_is_tried_again_and_not_for_ever(tmp_path):
     page = "<!-- within 5 s -->\n```sh\nls\necho -n x >> n; cat n\n```\n```text\nn\nxxx\n```\n"
     with Terminals(tmp_path) as terminals:
