@@ -22,9 +22,10 @@ class {title}(Strategy):
 
     class State(Struct):  # one for each symbol, kept over restarts; every field needs a default
         fills: int = 0
+        denied: bool = False
 
     def on_book(self, book, ctx):  # after each event that leaves a book live
-        if book.exchange != self.exchange or ctx.orders:
+        if book.exchange != self.exchange or ctx.orders or ctx.state.denied:
             return
         held = ctx.position(self.exchange).size
         if held > 0:
@@ -35,9 +36,12 @@ class {title}(Strategy):
     def on_execution(self, execution, ctx):  # what became of its own orders: verdicts, fills, cancels
         if execution.is_fill:
             ctx.state.fills += 1
+        elif execution.status == "DENIED":  # by the risk gate: at once it would be denied again
+            ctx.state.denied = True
 
     @timer(seconds=10)  # of event time
     def requote(self, ctx):
+        ctx.state.denied = False
         yield from map(cancel, ctx.orders)
 '''
 
@@ -72,6 +76,17 @@ def test_it_quotes_anew():
     trial.report(trial.sent[0], "CANCELED", leaves_size="0")
     trial.book("binance", bid="99", ask="101")
     assert trial.sent[-1].price == Decimal(99)
+
+
+def test_it_waits_after_a_denial():
+    trial = Trial({title}())
+    trial.book("binance", bid="100", ask="101")
+    trial.deny(trial.sent[0], "HALTED")
+    trial.book("binance", bid="99", ask="101")
+    assert len(trial.sent) == 1
+    trial.advance(seconds=10)
+    trial.book("binance", bid="99", ask="101")
+    assert len(trial.sent) == 2
 '''
 
 

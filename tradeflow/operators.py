@@ -57,7 +57,7 @@ def steer_for(
         )
     if word.strategy and not named:
         known = ", ".join(sorted({strategy.name for strategy in strategies})) or "none at all"
-        raise WordError(f"no strategy {word.strategy!r} runs, but {known}")
+        raise WordError(f"STRATEGIES has no {word.strategy!r}, but {known}")
     symbol = _symbol(word.symbol, books) if word.symbol else ""
     if (action == "parameters") != bool(word.parameters):
         raise WordError("parameters are for the action `parameters`, which needs at least one")

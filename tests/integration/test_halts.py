@@ -159,7 +159,7 @@ def test_what_would_do_nothing_is_refused(stack: Stack) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         post(stack, "/control/halt", strategy="nobody")
     assert caught.value.code == 400
-    assert b"no strategy 'nobody' runs, but busy" in caught.value.read()
+    assert b"STRATEGIES has no 'nobody', but busy" in caught.value.read()
 
 
 def test_positions_and_executions_are_served(stack: Stack) -> None:

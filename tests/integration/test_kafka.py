@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,6 +53,13 @@ async def consume(bootstrap: str, topic: str, count: int) -> list[bytes]:
         topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", max_partition_fetch_bytes=2**25
     ) as consumer:
         return [(await consumer.getone()).value for _ in range(count)]
+
+
+def speaks_rmi(port: int) -> bool:
+    """What JMX goes over: it acknowledges the protocol and says who calls."""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"JRMI\x00\x02\x4b")
+        return connection.recv(1) == b"\x4e"
 
 
 def eventually(condition, seconds: float = 15.0) -> bool:
@@ -207,11 +215,20 @@ def test_a_killed_guard_takes_the_broker_along():
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_runs_until_it_is_told_to_stop(how, tmp_path):
-    port = free_port()
-    command = [*COMMAND, "--port", str(port), "--data-dir", str(tmp_path / "data")]
+    port, jmx_port = free_port(), free_port()
+    command = [
+        *COMMAND,
+        "--port",
+        str(port),
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--jmx-port",
+        str(jmx_port),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert f"KAFKA_BROKERS=127.0.0.1:{port} " in process.stdout.readline()
         assert not is_free(port)
+        assert speaks_rmi(jmx_port)
         process.send_signal(how)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0

@@ -84,6 +84,23 @@ def test_links_lead_somewhere(page):
             assert anchor in set(anchors(path)), match[1]
 
 
+def test_every_page_can_be_reached_from_the_index():
+    seen, new = set(), {ROOT / "docs" / "README.md"}
+    while new:
+        seen |= new
+        targets = {
+            (page.parent / match[1]).resolve() for page in new for match in found(r"\]\(([^)\s#]+\.md)", page)
+        }
+        new = {target for target in targets if ROOT / "docs" in target.parents} - seen
+    assert {name_of(page) for page in PAGES if page != ROOT / "README.md"} == {name_of(page) for page in seen}
+
+
+def test_the_index_says_which_pages_are_run():
+    marked = set(re.findall(r"▷ \[[^\]]+\]\(([^)]+)\)", TEXTS[ROOT / "docs" / "README.md"]))
+    sessions = (ROOT / "tests" / "docs" / "test_sessions.py").read_text(encoding="utf-8")
+    assert marked == set(re.findall(r'"([\w/-]+\.md)"', sessions))
+
+
 def anchors(page: Path) -> Iterator[str]:
     """Of a page's headings, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
@@ -96,7 +113,7 @@ def test_variables_and_make_targets_exist(page):
     for match in found(r"\bTRADEFLOW_[A-Z0-9_]+", page):
         name = match[0]
         known = name in VARIABLES or re.fullmatch(
-            r"TRADEFLOW_FAUST_\w*|TRADEFLOW_SIMULATOR_URL|TRADEFLOW_", name
+            r"TRADEFLOW_FAUST_\w*|TRADEFLOW_SIMULATOR_URL|TRADEFLOW_BINANCE_US_(REST|WS)_URL|TRADEFLOW_", name
         )
         assert known, name
     targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -44,7 +44,7 @@ def test_a_word_is_put_into_the_topics_form():
     ("action", "word", "says"),
     [
         ("stop", {}, "'stop' is none of halt, reduce-only, resume, parameters"),
-        ("halt", {"strategy": "imbalanze"}, "no strategy 'imbalanze' runs, but arbitrage, imbalance"),
+        ("halt", {"strategy": "imbalanze"}, "STRATEGIES has no 'imbalanze', but arbitrage, imbalance"),
         ("halt", {"symbol": "SOL-USDT"}, "SOL-USDT is not served, but BTC-USDT, ETH-USDT"),
         ("halt", {"symbol": "?"}, r"\?"),
         ("halt", {"agent": "a b"}, "name a plain agent"),

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tradeflow.backtest.fills import Beside
 from tradeflow.backtest.page import page
-from tradeflow.backtest.report import show, show_sweep
+from tradeflow.backtest.report import show, show_sweep, wide_console
 from tradeflow.backtest.result import BacktestResult
 from tradeflow.backtest.run import run_job
 from tradeflow.backtest.sweep import Job, combinations, parse_change, parse_sweep, run_all
@@ -96,13 +96,13 @@ def backtest_command(
         if sweeps:
             results = _sweep(jobs, processes or os.cpu_count() or 1)
             rows = [([str(change) for change in swept[n]], result) for n, result in enumerate(results)]
-            show_sweep(rows, Console(highlight=False))
+            show_sweep(rows, wide_console())
             _write(json_file, [{"parameters": values, "result": result} for values, result in rows])
             return
         began = time.process_time()
         result = run_job(jobs[0], beside)
     took = time.process_time() - began
-    show(result, Console(highlight=False))
+    show(result, wide_console())
     click.echo(f"{result.events / took:,.0f} events/s of one core")
     for line in beside.lines() if beside else ():
         click.echo(line)

@@ -10,6 +10,9 @@ from rich.table import Table
 from tradeflow.backtest.result import BacktestResult
 from tradeflow.times import show_time
 
+WIDTH = 150
+"""Columns that a table may take, whatever the terminal has."""
+
 
 def show(result: BacktestResult, console: Console) -> None:
     names = ", ".join(str(one["name"]) for one in result.strategies)
@@ -17,13 +20,14 @@ def show(result: BacktestResult, console: Console) -> None:
         f"{names} on {result.events:,} events, {show_time(result.first_event)} to {show_time(result.last_event)}"
     )
     console.print(
-        f"orders {result.orders:,} (SHA-256 {result.orders_sha256}), cancels {result.cancels:,}, "
-        f"denied {_counts(result.denied)}, submitted {result.submitted:,}, of those {_counts(result.ended)}"
+        f"orders {result.orders:,}, cancels {result.cancels:,}, denied {_counts(result.denied)}, "
+        f"submitted {result.submitted:,}, of those {_counts(result.ended)}"
     )
+    console.print(f"orders: SHA-256 {result.orders_sha256}")
     console.print(f"fills {result.fills:,}, fill ratio {_number(result.fill_ratio)}")
     for halted in result.halted:
         console.print(f"[red]halted: {halted}[/]", markup=True)
-    table = Table(title="by currency", title_justify="left")
+    table = _table("by currency")
     for name in ("currency", "P&L after fees", "max drawdown", "Sharpe", "turnover"):
         table.add_column(name, justify="left" if name == "currency" else "right")
     for currency, one in result.currencies.items():
@@ -31,7 +35,7 @@ def show(result: BacktestResult, console: Console) -> None:
             currency, _short(one.pnl), _short(one.max_drawdown), _number(one.sharpe), _short(one.turnover)
         )
     console.print(table)
-    table = Table(title="by book", title_justify="left")
+    table = _table("by book")
     for name in (
         "exchange",
         "symbol",
@@ -45,7 +49,7 @@ def show(result: BacktestResult, console: Console) -> None:
     ):
         table.add_column(name, justify="left" if name in ("exchange", "symbol") else "right")
     for book in result.books:
-        fees = ", ".join(f"{_short(amount)} {currency}" for currency, amount in book.fees.items())
+        fees = "\n".join(f"{_short(amount)} {currency}" for currency, amount in book.fees.items())
         amounts = (book.position, book.realized, book.unrealized)
         pnl = f"{_short(book.pnl)} {book.currency}"
         table.add_row(
@@ -65,7 +69,7 @@ def show(result: BacktestResult, console: Console) -> None:
 
 def show_sweep(rows: Sequence[tuple[Iterable[str], BacktestResult]], console: Console) -> None:
     """`rows`: (the values of the parameters, result)."""
-    table = Table(title="sweep", title_justify="left")
+    table = _table("sweep")
     table.add_column("parameters")
     for name in ("orders", "denied", "fills", "fill ratio"):
         table.add_column(name, justify="right")
@@ -84,6 +88,17 @@ def show_sweep(rows: Sequence[tuple[Iterable[str], BacktestResult]], console: Co
             "\n".join(_number(one.sharpe) for _, one in money),
         )
     console.print(table)
+
+
+def wide_console() -> Console:
+    """Where the terminal is narrower it wraps lines; no number is cut off."""
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
+    return console
+
+
+def _table(title: str) -> Table:
+    return Table(title=f"\n{title}", title_justify="left", box=None, pad_edge=False, header_style="bold")
 
 
 def _counts(counts: dict[str, int]) -> str:

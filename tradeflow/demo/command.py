@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
+from tradeflow.demo.addresses import exports, kafka_port
 from tradeflow.demo.child import ChildFailed
 from tradeflow.demo.display import Summary, screen
 from tradeflow.demo.stack import Stack
@@ -75,6 +76,7 @@ def _main(
             simulate=simulate,
             data_dir=data_dir,
             brokers=settings.kafka_brokers if given else None,
+            kafka_port=kafka_port(settings),
             simulator_options=simulator_options,
             progress=status.update if console.is_terminal else console.print,
         )
@@ -99,7 +101,11 @@ def _main(
 
 def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
     """Show the books until the time is up or Ctrl-C.  True if a timed run found anything wrong."""
-    console.print(f"Dashboard: {stack.web_url}/   logs: {stack.data_dir}", soft_wrap=True)
+    console.print(
+        f"Dashboard: {stack.web_url}/   Kafka: {stack.brokers}   logs: {stack.data_dir}", soft_wrap=True
+    )
+    if elsewhere := exports(stack.settings, stack.brokers, stack.web_url):
+        console.print(f"For verbs in other terminals: export {elsewhere}", soft_wrap=True)
     started = time.monotonic()
     all_live: float | None = None
     with Live(

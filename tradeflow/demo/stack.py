@@ -26,7 +26,7 @@ class Stack:
 
     `simulate` runs the exchange simulators and points the worker at them; without it the real exchanges are
     used.  `data_dir` None = a temporary directory that is removed at the end.  `brokers` = a Kafka that is
-    already there, instead of an embedded one."""
+    already there, instead of an embedded one, which listens on `kafka_port` (0 = any that is free)."""
 
     worker_command: tuple[str, ...] = ("tradeflow.cli", "worker", "-l", "info")
     """What `python -m` runs."""
@@ -38,6 +38,7 @@ class Stack:
         simulate: bool,
         data_dir: Path | None = None,
         brokers: str | None = None,
+        kafka_port: int = 0,
         simulator_options: tuple[str, ...] = (),
         progress: Progress = lambda _: None,
     ) -> None:
@@ -51,6 +52,7 @@ class Stack:
         except OSError as error:
             raise DataDirUnusable(self.data_dir, error.strerror or str(error)) from None
         self.brokers = brokers or ""
+        self._kafka_port = kafka_port
         self._progress = progress
         self._kafka: Kafka | None = None
         self.children: list[Child] = []
@@ -75,6 +77,7 @@ class Stack:
             kafka_dir = None if self._temporary else self.data_dir / "kafka"
             self._kafka = Kafka(
                 kafka_dir,
+                port=self._kafka_port,
                 cache_dir=self.settings.cache_dir,
                 maven_url=self.settings.maven_url,
                 progress=self._progress,

@@ -23,7 +23,7 @@ from tradeflow.kafka.class_data import ClassArchive
 from tradeflow.kafka.errors import BrokerFailed, DataDirUnusable, DiskFull, KafkaError, PortTaken
 from tradeflow.kafka.jars import VERSION, Progress, default_cache_dir, fetch_jars
 from tradeflow.kafka.java import find_java
-from tradeflow.kafka.properties import LOGGING, jvm_options, server_properties
+from tradeflow.kafka.properties import LOGGING, jmx_options, jvm_options, server_properties
 from tradeflow.ports import free_port, is_free, port_holder
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -35,8 +35,8 @@ class Kafka:
     """A Kafka node on 127.0.0.1 that lives no longer than this process, even if that is killed.
 
     `with Kafka() as kafka:` … `kafka.bootstrap`.  `port` 0 takes a free one; `data_dir` None a temporary
-    directory that `stop` removes.  `properties` override the broker's; `cache_dir` holds the jars, shared by
-    all.  Not thread-safe."""
+    directory that `stop` removes.  `properties` override the broker's; `jmx_port` 0 = no JMX; `cache_dir`
+    holds the jars, shared by all.  Not thread-safe."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Kafka:
         port: int = 0,
         *,
         properties: Mapping[str, str] | None = None,
+        jmx_port: int = 0,
         cache_dir: Path | None = None,
         maven_url: str | None = None,
         progress: Progress = lambda _: None,
@@ -53,6 +54,7 @@ class Kafka:
         self.data_dir = Path(data_dir).absolute() if data_dir else Path()
         self._temporary = not data_dir
         self._properties = dict(properties or {})
+        self._jmx = jmx_options(jmx_port) if jmx_port else []
         self.cache_dir = (cache_dir or default_cache_dir()).absolute()
         self._maven_url, self._progress = maven_url, progress
         self._guard: subprocess.Popen[str] | None = None
@@ -162,6 +164,7 @@ class Kafka:
         self._jvm = [
             str(java.path),
             *jvm_options(java.major),
+            *self._jmx,
             f"-Djava.io.tmpdir={self.data_dir / 'tmp'}",
             f"-XX:ErrorFile={self.data_dir / 'jvm-crash.log'}",
             f"-Dlog4j2.configurationFile={(self.data_dir / 'log4j2.properties').as_uri()}",

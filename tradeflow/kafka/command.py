@@ -17,7 +17,9 @@ from tradeflow.kafka.java import find_java
 from tradeflow.settings import SettingsError, load_settings
 
 
-def run(port: int, data_dir: Path | None, *, on_ready: Callable[[Kafka], None], console: Console) -> None:
+def run(
+    port: int, data_dir: Path | None, jmx_port: int, *, on_ready: Callable[[Kafka], None], console: Console
+) -> None:
     """Run a broker until SIGINT or SIGTERM.  Raises KafkaError if it can't start or ends by itself."""
     settings = load_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -26,6 +28,7 @@ def run(port: int, data_dir: Path | None, *, on_ready: Callable[[Kafka], None], 
             kafka = Kafka(
                 data_dir,
                 port,
+                jmx_port=jmx_port,
                 cache_dir=settings.cache_dir,
                 maven_url=settings.maven_url,
                 progress=status.update if console.is_terminal else console.print,
@@ -66,9 +69,15 @@ def fetch(console: Console) -> None:
     help="Keeps topics from one run to the next; default: a temporary directory, removed at the end.",
 )
 @click.option(
+    "--jmx-port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    help="Its own metrics over JMX there, on 127.0.0.1; default: none.",
+)
+@click.option(
     "--fetch-only", is_flag=True, help="Only download what a start needs, for one without a network."
 )
-def kafka_command(port: int, data_dir: Path | None, fetch_only: bool) -> None:
+def kafka_command(port: int, data_dir: Path | None, jmx_port: int, fetch_only: bool) -> None:
     """Run a real Kafka on this machine, without Docker, until Ctrl-C."""
     console = Console(stderr=True, highlight=False)
 
@@ -80,6 +89,6 @@ def kafka_command(port: int, data_dir: Path | None, fetch_only: bool) -> None:
     try:
         if fetch_only:
             return fetch(console)
-        run(port, data_dir, on_ready=on_ready, console=console)
+        run(port, data_dir, jmx_port, on_ready=on_ready, console=console)
     except (KafkaError, SettingsError) as error:
         raise click.ClickException(str(error)) from None

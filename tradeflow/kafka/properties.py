@@ -36,6 +36,19 @@ def jvm_options(java_major: int) -> list[str]:
     return JVM + (quiet if java_major >= 24 else [])
 
 
+def jmx_options(port: int) -> list[str]:
+    """The JVM's own metrics and Kafka's, on loopback alone, where nobody is asked for a password."""
+    prefix = "-Dcom.sun.management.jmxremote"
+    return [
+        f"{prefix}.port={port}",
+        f"{prefix}.rmi.port={port}",
+        f"{prefix}.host=127.0.0.1",
+        "-Djava.rmi.server.hostname=127.0.0.1",
+        f"{prefix}.authenticate=false",
+        f"{prefix}.ssl=false",
+    ]
+
+
 def server_properties(port: int, controller_port: int, logs: Path, extra: Mapping[str, str]) -> str:
     """The text of server.properties; `extra` overrides."""
     properties = {
