@@ -58,13 +58,13 @@ test-cov: $(INSTALLED) ## Run all tests and show which lines none of them reache
 bench: $(INSTALLED) ## Measure throughput and latency, next to others
 	@exec $(BIN)/python -m bench $(ARGS)
 
-faults: $(INSTALLED) ## Break the whole system in every way of a table, and count wrong books (ARGS="--share 0.2 --only broker")
+faults: $(INSTALLED) ## Break it in every way of a table, count wrong books (ARGS="--share 0.2 --only broker")
 	@exec $(BIN)/python -m tests.faults.lab --write $(ARGS)
 
 soak: $(INSTALLED) ## Half an hour under load: does memory stay where it is? (ARGS="--minutes 10 --rate 1000")
 	@exec $(BIN)/python -m tests.faults.soak $(ARGS)
 
-fuzz: $(INSTALLED) ## 120,000 malformed frames through the feeds, 20,000 histories of books (ARGS="--frames 5000 --seed 3")
+fuzz: $(INSTALLED) ## 120,000 malformed frames, 20,000 histories of books (ARGS="--frames 5000 --seed 3")
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 ##@ Code and documents
@@ -93,10 +93,10 @@ sample: $(INSTALLED) ## Write the sample recording anew, from the simulated mark
 
 ##@ Docker and Kafka (docs/deployment.md)
 
-docker-up: ## Kafka, two workers, Redis, Prometheus and Grafana in containers (PROFILE=console: also one for Kafka)
+docker-up: ## Kafka, two workers, Redis, Prometheus, Grafana in containers (PROFILE=console: a console, too)
 	$(COMPOSE) $(addprefix --profile ,$(PROFILE)) up --detach --build --wait
 
-docker-down: ## End all containers; what they have kept stays (docker compose down --volumes removes it)
+docker-down: ## End the containers; what they keep stays (docker compose down --volumes removes it)
 	$(COMPOSE) --profile '*' down
 
 logs: ## Follow the containers' logs (SERVICE=worker: only those)
@@ -105,7 +105,7 @@ logs: ## Follow the containers' logs (SERVICE=worker: only those)
 kafka-topics: $(INSTALLED) ## Make the topics that are missing at KAFKA_BROKERS, and check the others
 	@exec $(BIN)/python -m scripts.topics declare
 
-kafka-list-topics: $(INSTALLED) ## List the topics at KAFKA_BROKERS, and how many partitions each should have and has
+kafka-list-topics: $(INSTALLED) ## List the topics at KAFKA_BROKERS, with their partitions
 	@exec $(BIN)/python -m scripts.topics list
 
 start-redpanda: ## A Redpanda instead of Kafka, for development: KAFKA_BROKERS=localhost:19092
@@ -125,7 +125,7 @@ req: lock ## The same
 bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' other contestants anew
 	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done
 
-lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version that tradeflow/kafka/jars.py names
+lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version in tradeflow/kafka/jars.py
 	$(BIN)/python -c 'from tradeflow.kafka.jars import resolve_jars; print(resolve_jars(), end="")' > $(VENV)/jars.sha256
 	mv $(VENV)/jars.sha256 tradeflow/kafka/jars.sha256
 
