@@ -8,7 +8,7 @@ WORKDIR /src
 COPY requirements-build.lock requirements.lock ./
 RUN /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
 # Everything that is locked, held against its hash; of that only what a worker needs gets into its environment.
-RUN PATH=/opt/build/bin:$PATH pip wheel --require-hashes --no-build-isolation -r requirements.lock -w /wheels
+RUN PATH=/opt/build/bin:$PATH pip wheel --no-deps --require-hashes --no-build-isolation -r requirements.lock -w /wheels
 COPY pyproject.toml README.md LICENSE ./
 COPY partition_maps partition_maps
 COPY tables tables

@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-FROM_LOCK := --require-hashes --no-build-isolation -r requirements.lock
+FROM_LOCK := --no-deps --require-hashes --no-build-isolation -r requirements.lock
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.12 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 COMPOSE := docker compose
