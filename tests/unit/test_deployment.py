@@ -189,7 +189,7 @@ def test_the_manifests_parts_fit_each_other() -> None:
     assert workers["serviceName"] == "worker"
     advertised = {one["name"]: one.get("value") for one in container["env"]}["TRADEFLOW_WEB_ADVERTISED_HOST"]
     assert advertised == "$(POD_NAME).worker"
-    assert pod["enableServiceLinks"] is False, "TRADEFLOW_PORT and the like would be taken for settings"
+    assert pod["enableServiceLinks"] is False, "names of services would be among the settings"
     volumes = {volume["name"] for volume in pod["volumes"]}
     volumes |= {claim["metadata"]["name"] for claim in workers["volumeClaimTemplates"]}
     assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == {
