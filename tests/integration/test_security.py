@@ -231,7 +231,8 @@ def test_no_secret_is_in_any_answer_log_or_error(secure: SecureKafka, stack: Sta
     seen = {child.name: child.log() for child in stack.children}
     for url in urls(stack):
         for path in ("/", "/books", "/books/binance/BTC-USDT", "/top-of-book/BTC-USDT", "/trades/BTC-USDT",
-                     "/orders", "/orders/none", "/feeds", "/health", "/ready", "/stats", "/metrics", "/settings"):  # fmt: skip
+                     "/orders", "/orders/none", "/feeds", "/health", "/ready", "/stats", "/metrics",
+                     "/settings"):  # fmt: skip
             _, headers, body = ask("GET", url + path, TOKEN)
             seen[url + path] = f"{headers}{body.decode()}"
     env = {**os.environ, **stack.env, "KAFKA_BROKERS": secure.sasl}
