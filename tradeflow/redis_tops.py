@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from tables.order_books import OrderBook
+
+_encode = msgspec.json.Encoder().encode
 
 FIELDS = (
     "version", "exchange", "symbol", "state", "reason", "bid", "bid_size", "ask", "ask_size", "mid", "spread",
@@ -13,26 +17,25 @@ FIELDS = (
 )  # fmt: skip
 
 WRITE = """
-local lifetime, width = tonumber(ARGV[1]), tonumber(ARGV[3])
+local lifetime = tonumber(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expiry = math.min(tonumber(ARGV[2]), now) + lifetime
 if expiry <= now then return {0, 0, #KEYS} end
 local older = 0
 for i, key in ipairs(KEYS) do
-  local first = 4 + (i - 1) * width
+  local pairs_of_it = cjson.decode(ARGV[2 + i])
   local known = redis.call('HGET', key, 'version')
-  if known and known > ARGV[first + 1] then
+  if known and known > pairs_of_it[2] then
     older = older + 1
   else
-    redis.call('HSET', key, unpack(ARGV, first, first + width - 1))
+    redis.call('HSET', key, unpack(pairs_of_it))
     redis.call('PEXPIREAT', key, expiry)
   end
 end
 return {#KEYS - older, older, 0}
 """
-"""KEYS: hashes.  ARGV: their lifetime and when this was written, in ms; how many arguments each hash has; then, for
-each, fields and values in turn, `version` first.
+"""KEYS: hashes.  ARGV: their lifetime and when this was written, in ms; then for each hash what `encoded` gives.
 
 Returns how many were written, were older than what is there, came too late.  A write's lifetime counts from when it
 was made: what has waited in a frozen Redis must not bring an old book back."""
@@ -62,3 +65,8 @@ def fields_of(
         book.last_verified, written, partition, worker,
     )  # fmt: skip
     return {name: "" if value is None else str(value) for name, value in zip(FIELDS, values, strict=True)}
+
+
+def encoded(fields: Mapping[str, str]) -> bytes:
+    """Fields and values in turn, `version` first, as one JSON array of texts: packing each would cost far more."""
+    return _encode([text for pair in fields.items() for text in pair])

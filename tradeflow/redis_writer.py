@@ -25,7 +25,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from tables.order_books import OrderBook
 from tradeflow.market import Market
 from tradeflow.masking import masked
-from tradeflow.redis_tops import FIELDS, WRITE, fields_of, key_of
+from tradeflow.redis_tops import WRITE, encoded, fields_of, key_of
 from tradeflow.web.freshness import of_book
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ RESULTS = ("written", "older", "late")
 class _Due(NamedTuple):
     key: str
     shown: tuple[Any, ...]
-    fields: Mapping[str, str]
+    value: bytes
 
 
 class RedisWriter(Service):
@@ -115,17 +115,13 @@ class RedisWriter(Service):
             await client.ping()
         now = time.time_ns()
         for batch in itertools.batched(list(self._due(now)), BATCH):
-            arguments = [
-                name_or_value for due in batch for pair in due.fields.items() for name_or_value in pair
-            ]
             counts = await client.eval(
                 WRITE,
                 len(batch),
                 *(due.key for due in batch),
                 round(self._lifetime * 1000),
                 now // 1_000_000,
-                2 * len(FIELDS),
-                *arguments,
+                *(due.value for due in batch),
             )
             self._count(dict(zip(RESULTS, counts, strict=True)))
             at = time.monotonic()
@@ -143,7 +139,7 @@ class RedisWriter(Service):
                 known = self._known.get(key)
                 if known is None or known[0] != shown or known[1] <= refreshed:
                     fields = fields_of(book, state, reason, market.event_time, now, partition, self._worker)
-                    yield _Due(key, shown, fields)
+                    yield _Due(key, shown, encoded(fields))
 
     def _count(self, counts: Mapping[str, int]) -> None:
         if counts["late"] and not self.writes["late"]:

@@ -18,7 +18,7 @@ from market_log import Log, T, delta, new_log, snapshot
 
 from tests.redis_server import RedisServer
 from tradeflow.messages import Clock, Down
-from tradeflow.redis_tops import FIELDS, WRITE, fields_of, key_of, version_of
+from tradeflow.redis_tops import FIELDS, WRITE, encoded, fields_of, key_of, version_of
 from tradeflow.redis_writer import RedisWriter
 
 BINANCE, KRAKEN = (key_of("t", exchange, "BTC-USDT") for exchange in ("binance", "kraken"))
@@ -73,7 +73,7 @@ def is_there(redis: Any, key: str = BINANCE, **fields: str) -> Any:
 
 async def test_every_top_is_there_and_follows(server: RedisServer, redis: Any) -> None:
     log = live_log(bids=[("100.1", "1.50"), ("99", "1")], asks=[("100.4", "0.00000001")])
-    async with writing(log, server.url) as writer:
+    async with writing(log, server.url, lifetime=600.0) as writer:
         await until(lambda: len(redis.keys()) == 2, "both books are there")
         found = redis.hgetall(BINANCE)
         assert tuple(found) == FIELDS
@@ -186,10 +186,9 @@ def test_what_has_waited_too_long_counts_as_nothing(redis: Any) -> None:
     market = live_log().market
     book = market.books["binance", "BTC-USDT"]
     fields = fields_of(book, "live", "", market.event_time, 0, 7, "w1")
-    arguments = [text for pair in fields.items() for text in pair]
 
     def write(written_ms: int, lifetime_ms: int = 5000) -> Any:
-        return redis.eval(WRITE, 1, BINANCE, lifetime_ms, written_ms, 2 * len(FIELDS), *arguments)
+        return redis.eval(WRITE, 1, BINANCE, lifetime_ms, written_ms, encoded(fields))
 
     now_ms = time.time_ns() // 1_000_000
     assert write(now_ms - 5000) == [0, 0, 1]
