@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 import subprocess
 import time
@@ -302,3 +303,22 @@ async def test_who_is_not_let_in_is_told_why_and_shows_no_secret(
     (record,) = caplog.records
     assert words in record.getMessage()
     assert "Passw0rd" not in caplog.text
+
+
+async def test_a_user_with_the_documented_rights_is_enough(server: RedisServer, redis: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    (rights,) = re.findall(r"Give the\nworkers' user (.+?) on its keys alone", page)
+    commands = [f"+{name.lower()}" for name in re.findall(r"`(\w+)`", rights)]
+    redis.acl_setuser("worker", enabled=True, passwords=["+pw"], keys=["t:top:*"], commands=commands)
+    url = server.url.replace("redis://", "redis://worker:pw@")
+    async with writing(live_log(), url) as writer:
+        await until(lambda: writer.writes["written"] >= 2, "written")
+    async with writing(live_log(), url, prefix="other") as writer:
+        await until(lambda: writer.errors, "not these keys")
+
+
+def test_the_page_has_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text()
+    table = page[page.index("| Field |") : page.index("**What you read")]
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+    assert re.findall(r"\w+", " ".join(rows)) == list(FIELDS)
