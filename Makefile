@@ -1,4 +1,4 @@
-# The commands of this project; `make` alone lists them.
+# The commands of this project; `make` alone lists them, by the groups that `##@` begins.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -8,16 +8,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-FROM_LOCK := --require-hashes --no-build-isolation -r requirements.lock
+FROM_LOCK := --no-deps --require-hashes --no-build-isolation -r requirements.lock
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.12 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+COMPOSE := docker compose
 SECONDS :=
 ARGS :=
+PROFILE :=
+SERVICE :=
 
-.PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs screenshots bench soak faults fuzz sample lock lock-kafka bench-lock clean
+.PHONY: help install demo run test test-unit test-integration test-performance test-cov bench faults soak fuzz \
+	lint ruff format docs screenshots sample docker-up docker-down logs kafka-topics kafka-list-topics \
+	start-redpanda stop-redpanda lock req lock-kafka bench-lock audit clean
+
+##@ To begin with
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' \
+		$(firstword $(MAKEFILE_LIST))
+	@echo
 
 install: $(INSTALLED) ## Set everything up in .venv (the others do that by themselves)
 
@@ -27,7 +36,11 @@ demo: $(INSTALLED) ## Kafka, simulated exchanges, a worker and its web pages, un
 run: $(INSTALLED) ## The same on the real exchanges; orders stay on paper
 	@exec $(BIN)/tradeflow run $(ARGS)
 
+##@ Tests
+
 test: $(INSTALLED) ## Run all tests, on a real Kafka that they start themselves (ARGS="-k book" selects)
+	@missing=$$(scripts/missing-tools); [ -z "$$missing" ] \
+		|| echo "Tests that need these are skipped, for they aren't here: apt install" $$missing
 	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-unit: $(INSTALLED) ## Run the tests that need no Kafka
@@ -36,8 +49,25 @@ test-unit: $(INSTALLED) ## Run the tests that need no Kafka
 test-integration: $(INSTALLED) ## Run the tests on a real Kafka, those that kill and freeze processes aside
 	@exec $(BIN)/pytest tests/integration $(ARGS)
 
+test-performance: $(INSTALLED) ## Run the tests that measure: nothing else should run meanwhile
+	@exec $(BIN)/pytest tests/performance $(ARGS)
+
 test-cov: $(INSTALLED) ## Run all tests and show which lines none of them reaches
 	@exec $(BIN)/pytest --cov=tradeflow --cov=tables --cov-report=term-missing:skip-covered $(ARGS)
+
+bench: $(INSTALLED) ## Measure throughput and latency, next to others
+	@exec $(BIN)/python -m bench $(ARGS)
+
+faults: $(INSTALLED) ## Break it in every way of a table, count wrong books (ARGS="--share 0.2 --only broker")
+	@exec $(BIN)/python -m tests.faults.lab --write $(ARGS)
+
+soak: $(INSTALLED) ## Half an hour under load: does memory stay where it is? (ARGS="--minutes 10 --rate 1000")
+	@exec $(BIN)/python -m tests.faults.soak $(ARGS)
+
+fuzz: $(INSTALLED) ## 120,000 malformed frames, 20,000 histories of books (ARGS="--frames 5000 --seed 3")
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
+
+##@ Code and documents
 
 lint: $(INSTALLED) ## Check style, types and which module may import which
 	$(BIN)/ruff check
@@ -52,41 +82,56 @@ format: $(INSTALLED) ## Format, and repair what can be repaired by itself
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
-audit: ## Look the locked packages up among known vulnerabilities (needs pip-audit and a network)
-	@pip_audit=$$(PATH="$(BIN):$$PATH" command -v pip-audit) || { echo "make audit needs pip-audit: pipx install pip-audit"; exit 1; }; \
-	exec "$$pip_audit" --strict --disable-pip --require-hashes -r requirements.lock -r requirements-build.lock
-
 docs: $(INSTALLED) ## Write docs/reference and .env.example anew, from the code
 	@exec $(BIN)/python -m scripts.reference
 
 screenshots: $(INSTALLED) ## Make the pictures of the dashboard in docs/images anew (needs Chromium)
 	@exec $(BIN)/python -m scripts.screenshots
 
-bench: $(INSTALLED) ## Measure throughput and latency, next to others
-	@exec $(BIN)/python -m bench $(ARGS)
-
-faults: $(INSTALLED) ## Break the whole system in every way of a table, and count wrong books (ARGS="--share 0.2 --only broker")
-	@exec $(BIN)/python -m tests.faults.lab --write $(ARGS)
-
-soak: $(INSTALLED) ## Half an hour under load: does memory stay where it is? (ARGS="--minutes 10 --rate 1000")
-	@exec $(BIN)/python -m tests.faults.soak $(ARGS)
-
-fuzz: $(INSTALLED) ## 120,000 malformed frames through the feeds, 20,000 histories of books (ARGS="--frames 5000 --seed 3")
-	@exec $(BIN)/python -m tests.fuzz $(ARGS)
-
 sample: $(INSTALLED) ## Write the sample recording anew, from the simulated market (the same bytes every time)
 	@exec $(BIN)/python -m tradeflow.simulator.paper_log docs/examples/sample.rec $(ARGS)
+
+##@ Docker and Kafka (docs/deployment.md)
+
+docker-up: ## Kafka, two workers, Redis, Prometheus, Grafana in containers (PROFILE=console: a console, too)
+	$(COMPOSE) $(addprefix --profile ,$(PROFILE)) up --detach --build --wait
+
+docker-down: ## End the containers; what they keep stays (docker compose down --volumes removes it)
+	$(COMPOSE) --profile '*' down
+
+logs: ## Follow the containers' logs (SERVICE=worker: only those)
+	$(COMPOSE) --profile '*' logs --follow --tail 100 $(SERVICE)
+
+kafka-topics: $(INSTALLED) ## Make the topics that are missing at KAFKA_BROKERS, and check the others
+	@exec $(BIN)/python -m scripts.topics declare
+
+kafka-list-topics: $(INSTALLED) ## List the topics at KAFKA_BROKERS, with their partitions
+	@exec $(BIN)/python -m scripts.topics list
+
+start-redpanda: ## A Redpanda instead of Kafka, for development: KAFKA_BROKERS=localhost:19092
+	$(COMPOSE) up --detach --wait redpanda
+
+stop-redpanda: ## End it; its topics stay
+	$(COMPOSE) stop redpanda
+
+##@ Packages
 
 lock: $(INSTALLED) ## Lock the Python packages anew (UPGRADE=1: at their newest versions)
 	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -o requirements-build.lock
 
+req: lock ## The same
+
 bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' other contestants anew
 	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done
 
-lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version that tradeflow/kafka/jars.py names
+lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version in tradeflow/kafka/jars.py
 	$(BIN)/python -c 'from tradeflow.kafka.jars import resolve_jars; print(resolve_jars(), end="")' > $(VENV)/jars.sha256
 	mv $(VENV)/jars.sha256 tradeflow/kafka/jars.sha256
+
+audit: ## Look the locked packages up among known vulnerabilities (needs pip-audit and a network)
+	@pip_audit=$$(PATH="$(BIN):$$PATH" command -v pip-audit) || { echo "make audit needs pip-audit: pipx install pip-audit"; exit 1; }; \
+	exec "$$pip_audit" --strict --disable-pip --require-hashes -r requirements.lock -r requirements-build.lock
 
 clean: ## Remove .venv and the tools' caches (data directories and the user's cache stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist build

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -24,6 +24,9 @@ MIN_TOKEN = 16
 """Characters."""
 
 SCHEMES = {"rest": ("http://", "https://"), "ws": ("ws://", "wss://")}
+
+REDIS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+"""What REDIS_URL may say after its `?`: paths of PEM files."""
 
 CORRECT_IT = "Correct it in the environment or in .env and start again."
 
@@ -109,6 +112,22 @@ class Settings(KafkaSettings):
         None,
         validation_alias="BINANCE_SECRET_KEY",
         description="Optional; market data needs none. Masked everywhere.",
+    )
+
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="Redis that has the top of every book for readers outside: `redis://` or, over TLS, `rediss://`,"
+        " then `user:password@host:port/database`; unset = none. Masked everywhere.",
+    )
+    redis_updates_per_second: float = Field(
+        20.0, gt=0, le=100, description="At most this many updates a second of each book in Redis."
+    )
+    redis_lifetime: float = Field(
+        5.0,
+        ge=1,
+        le=3600,
+        description="Seconds after which a book that no worker writes any more is gone from Redis.",
     )
 
     strategy_budget: float = Field(
@@ -238,6 +257,7 @@ class Settings(KafkaSettings):
         "fees_file",
         "balances_file",
         "token",
+        "redis_url",
         mode="before",
     )
     @classmethod
@@ -250,6 +270,13 @@ class Settings(KafkaSettings):
         kind = re.search("_(rest|ws)_url$", info.field_name or "")
         if kind and value:
             _check_endpoint(value, kind[1])
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            _check_redis(value.get_secret_value())
         return value
 
     @field_validator("token")
@@ -297,6 +324,22 @@ def _check_endpoint(url: str, kind: str) -> None:
         raise ValueError(f"must begin with {' or '.join(SCHEMES[kind])}")
     if "@" in urlsplit(url).netloc:
         raise ValueError("must not hold a user or password: `/feeds` and the log show it")
+
+
+def _check_redis(url: str) -> None:
+    """Raises ValueError, which shows nothing of the URL: a password may be anywhere in one that can't be read."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("redis", "rediss") or not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError(
+            "must be redis://user:password@host:port/database, or rediss:// (user, password, port and database may be"
+            " left out; in them `/`, `?`, `#`, `@`, `%` are written as %2F, %3F, %23, %40, %25)"
+        )
+    if parse_qs(parts.query).keys() - REDIS_OPTIONS or parts.fragment:
+        raise ValueError(f"after `?` only {', '.join(sorted(REDIS_OPTIONS))} may be given")
 
 
 def _refusal(name: str, value: str, reason: str) -> str:

@@ -10,11 +10,11 @@ from aiohttp import web
 from faust.web import Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from tradeflow.metrics import Sample, of_feeds, of_lag, of_markets, of_stats, registry
+from tradeflow.metrics import Sample, of_feeds, of_lag, of_markets, of_redis, of_stats, registry
 from tradeflow.stats import stats
 from tradeflow.web.dashboard import live
 from tradeflow.web.pages import page
-from tradeflow.wiring import app, books, feed_outbox, feed_service, markets, outbox, tail
+from tradeflow.wiring import app, books, feed_outbox, feed_service, markets, outbox, redis_writer, tail
 
 
 def _of_worker() -> Iterator[Sample]:
@@ -44,6 +44,7 @@ everything = registry(
     lambda: of_stats(stats),
     _consumer_lag,
     _of_worker,
+    lambda: of_redis(redis_writer) if redis_writer else (),
 )
 
 
