@@ -16,28 +16,36 @@ ARGS :=
 
 .PHONY: help install demo run test test-unit test-integration test-cov lint ruff format audit docs screenshots bench soak faults fuzz sample lock lock-kafka bench-lock clean
 
-help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## List these commands
+	@awk -F ':.*## ' '/^## / {printf "\n%s:\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' \
+		$(MAKEFILE_LIST)
+	@echo; echo "Everything else: $(BIN)/tradeflow --help"
 
-install: $(INSTALLED) ## Set everything up in .venv (the others do that by themselves)
+## Run
 
-demo: $(INSTALLED) ## Kafka, simulated exchanges, a worker and its web pages, until Ctrl-C (or SECONDS=30)
+install: $(INSTALLED) ## Set everything up in .venv (the others do so themselves)
+
+demo: $(INSTALLED) ## Kafka, simulated exchanges, a worker (SECONDS=30 ends it)
 	@exec $(BIN)/tradeflow demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 run: $(INSTALLED) ## The same on the real exchanges; orders stay on paper
 	@exec $(BIN)/tradeflow run $(ARGS)
 
-test: $(INSTALLED) ## Run all tests, on a real Kafka that they start themselves (ARGS="-k book" selects)
+## Test
+
+test: $(INSTALLED) ## Run all tests, on a real Kafka (ARGS="-k book" selects)
 	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-unit: $(INSTALLED) ## Run the tests that need no Kafka
 	@exec $(BIN)/pytest tests/unit $(ARGS)
 
-test-integration: $(INSTALLED) ## Run the tests on a real Kafka, those that kill and freeze processes aside
+test-integration: $(INSTALLED) ## Run those on a real Kafka that kill no process
 	@exec $(BIN)/pytest tests/integration $(ARGS)
 
-test-cov: $(INSTALLED) ## Run all tests and show which lines none of them reaches
+test-cov: $(INSTALLED) ## Run all tests, and show which lines none reaches
 	@exec $(BIN)/pytest --cov=tradeflow --cov=tables --cov-report=term-missing:skip-covered $(ARGS)
+
+## Check and write
 
 lint: $(INSTALLED) ## Check style, types and which module may import which
 	$(BIN)/ruff check
@@ -52,43 +60,47 @@ format: $(INSTALLED) ## Format, and repair what can be repaired by itself
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
-audit: ## Look the locked packages up among known vulnerabilities (needs pip-audit and a network)
+audit: ## Look for known vulnerabilities of the locked packages
 	@pip_audit=$$(PATH="$(BIN):$$PATH" command -v pip-audit) || { echo "make audit needs pip-audit: pipx install pip-audit"; exit 1; }; \
 	exec "$$pip_audit" --strict --disable-pip --require-hashes -r requirements.lock -r requirements-build.lock
 
-docs: $(INSTALLED) ## Write docs/reference and .env.example anew, from the code
+docs: $(INSTALLED) ## Write docs/reference and .env.example from the code
 	@exec $(BIN)/python -m scripts.reference
 
-screenshots: $(INSTALLED) ## Make the pictures of the dashboard in docs/images anew (needs Chromium)
+screenshots: $(INSTALLED) ## Make docs/images anew (needs Chromium)
 	@exec $(BIN)/python -m scripts.screenshots
+
+## Measure and break
 
 bench: $(INSTALLED) ## Measure throughput and latency, next to others
 	@exec $(BIN)/python -m bench $(ARGS)
 
-faults: $(INSTALLED) ## Break the whole system in every way of a table, and count wrong books (ARGS="--share 0.2 --only broker")
+faults: $(INSTALLED) ## Break the system in every way (ARGS="--only broker")
 	@exec $(BIN)/python -m tests.faults.lab --write $(ARGS)
 
-soak: $(INSTALLED) ## Half an hour under load: does memory stay where it is? (ARGS="--minutes 10 --rate 1000")
+soak: $(INSTALLED) ## Does memory stay under load? (ARGS="--minutes 10")
 	@exec $(BIN)/python -m tests.faults.soak $(ARGS)
 
-fuzz: $(INSTALLED) ## 120,000 malformed frames through the feeds, 20,000 histories of books (ARGS="--frames 5000 --seed 3")
+fuzz: $(INSTALLED) ## Malformed frames through the feeds (ARGS="--seed 3")
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
-sample: $(INSTALLED) ## Write the sample recording anew, from the simulated market (the same bytes every time)
+sample: $(INSTALLED) ## Write the sample recording anew: always the same bytes
 	@exec $(BIN)/python -m tradeflow.simulator.paper_log docs/examples/sample.rec $(ARGS)
 
-lock: $(INSTALLED) ## Lock the Python packages anew (UPGRADE=1: at their newest versions)
+## Packages
+
+lock: $(INSTALLED) ## Lock the Python packages (UPGRADE=1: the newest ones)
 	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -o requirements-build.lock
 
-bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' other contestants anew
+bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' other contestants
 	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done
 
-lock-kafka: $(INSTALLED) ## Lock the jars of Kafka anew, for the version that tradeflow/kafka/jars.py names
+lock-kafka: $(INSTALLED) ## Lock the jars of the Kafka that kafka/jars.py names
 	$(BIN)/python -c 'from tradeflow.kafka.jars import resolve_jars; print(resolve_jars(), end="")' > $(VENV)/jars.sha256
 	mv $(VENV)/jars.sha256 tradeflow/kafka/jars.sha256
 
-clean: ## Remove .venv and the tools' caches (data directories and the user's cache stay)
+clean: ## Remove .venv and the tools' caches; data stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist build
 	find tradeflow tables tests bench -name __pycache__ -prune -exec rm -rf {} +
 
