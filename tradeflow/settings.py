@@ -100,6 +100,9 @@ class Settings(KafkaSettings):
         validation_alias="LOG_LEVEL",
         description="Log level of `tradeflow worker`; `-l` on the command line wins, and is all that `faust` has.",
     )
+    traceback: bool = Field(
+        False, description="Show tracebacks of the command line's errors, as `--debug` does."
+    )
     binance_testnet: bool = Field(
         False, validation_alias="BINANCE_TESTNET", description="Use Binance's testnet endpoints."
     )
@@ -370,6 +373,47 @@ def environment_name(field: str) -> str:
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
     return str(alias) if alias else f"TRADEFLOW_{field.upper()}"
+
+
+def _names(field: str) -> set[str]:
+    """Every environment variable that sets a field, in capitals."""
+    alias = Settings.model_fields[field].validation_alias
+    aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return {f"TRADEFLOW_{field}".upper(), *(str(name).upper() for name in aliases if name)}
+
+
+def _given() -> dict[str, str]:
+    """Every variable that is given, in capitals, and where: `environment` or `.env`."""
+    return {name.upper(): ENV_FILE for name in dotenv_values(ENV_FILE)} | {
+        name.upper(): "environment" for name in os.environ
+    }
+
+
+def sources() -> dict[str, str]:
+    """Field → where its value comes from: `environment`, `.env` or `default`."""
+    given = _given()
+    places = {
+        field: {given[name] for name in _names(field) & given.keys()} for field in Settings.model_fields
+    }
+    return {
+        field: next((place for place in ("environment", ENV_FILE) if place in found), "default")
+        for field, found in places.items()
+    }
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables that look like settings and are none → where they are."""
+    known = {name for field in Settings.model_fields for name in _names(field)}
+    others = re.compile(r"TRADEFLOW_(FAUST_\w+|\w+_(REST|WS)_URL|SIMULATOR_URL)").fullmatch
+    return {
+        name: place
+        for name, place in sorted(_given().items())
+        if name.startswith("TRADEFLOW_") and name not in known and not others(name)
+    }
+
+
+def known_variables() -> list[str]:
+    return [environment_name(field) for field in Settings.model_fields]
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -158,6 +158,7 @@ def state_table(name: str) -> StateTable:
     table = StateTable(
         app,
         name=name,
+        help=TABLES[name],
         beacon=app.tables.beacon,
         partitions=maps.symbols.count,
         key_type=bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.reference import metrics, settings, topics
+from scripts.reference import cli, metrics, settings, topics
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,6 +14,7 @@ def files() -> dict[Path, str]:
     pages = ROOT / "docs" / "reference"
     return {
         ROOT / ".env.example": settings.env_example(),
+        pages / "cli.md": cli.page(),
         pages / "metrics.md": metrics.page(),
         pages / "settings.md": settings.page(),
         pages / "topics.md": topics.page(ROOT / "partition_maps"),

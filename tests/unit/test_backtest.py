@@ -255,7 +255,7 @@ def test_table_json_and_page(tmp_path):
         "imbalance.enter=0.65",
         "--sample",
         "1",
-        "--json",
+        "--json-file",
         str(json_file),
         "--html",
         str(page),
@@ -275,9 +275,11 @@ def test_table_json_and_page(tmp_path):
 def test_a_sweep_has_a_row_for_each_combination(tmp_path):
     json_file = tmp_path / "sweep.json"
     options = ["--sweep", "imbalance.enter=0.5:0.6:0.1", "--sweep", "arbitrage.max_size=0.1,0.2"]
-    result = CliRunner().invoke(backtest_command, [str(SAMPLE), *options, "--json", str(json_file)])
+    result = CliRunner().invoke(backtest_command, [str(SAMPLE), *options, "--json-file", str(json_file)])
     assert result.exit_code == 0, result.output
     rows = json.loads(json_file.read_text())
+    printed = CliRunner().invoke(backtest_command, [str(SAMPLE), *options, "--json"])
+    assert printed.exit_code == 0 and json.loads(printed.stdout) == rows
     assert [row["parameters"] for row in rows] == [
         [f"imbalance.enter={enter}", f"arbitrage.max_size={size}"]
         for enter in ("0.5", "0.6")

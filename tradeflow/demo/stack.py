@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +15,7 @@ from tradeflow.kafka import DataDirUnusable, Kafka
 from tradeflow.kafka_settings import SECURITY_VARIABLES
 from tradeflow.ports import PortTakenError, check_listen, free_port
 from tradeflow.settings import Settings
+from tradeflow.web.client import get
 
 Progress = Callable[[str], None]
 
@@ -165,12 +164,3 @@ class Stack:
             self._kafka.stop()
         if self._temporary:
             shutil.rmtree(self.data_dir, ignore_errors=True)
-
-
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def get(url: str, timeout: float = 5.0) -> Any:
-    """GET JSON.  Raises OSError (URLError, HTTPError) when there is no good answer."""
-    with _opener.open(url, timeout=timeout) as response:
-        return json.load(response)

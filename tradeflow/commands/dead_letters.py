@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections import deque
 from collections.abc import Mapping
@@ -11,22 +10,29 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from aiokafka.errors import KafkaError
 
 from tradeflow import topics
-from tradeflow.kafka_security import client_options, why_not
-from tradeflow.letters import Letter, NoTopic, Result, read_letters, send_again
-from tradeflow.settings import SettingsError, load_settings
+from tradeflow.commands.completion import complete_topics
+from tradeflow.commands.verb import json_option, say_json, verb
+from tradeflow.kafka_security import client_options
+from tradeflow.letters import Letter, Result, read_letters, send_again
+from tradeflow.settings import load_settings
 
 _PLACE = re.compile(r"(?:([0-9]+)@)?([0-9]+)").fullmatch
 
 
-@click.command("dead-letters")
-@click.option("--topic", help="Only letters of records of this topic.")
+@verb(
+    "dead-letters",
+    "tradeflow dead-letters --topic binance-orderbook --limit 20",
+    "tradeflow dead-letters --show 0@17                  # one of them with its bytes",
+    "tradeflow dead-letters --reinject 0@17 --reinject 0@18",
+    "tradeflow dead-letters --all --topic binance-orderbook --yes",
+)
+@click.option("--topic", shell_complete=complete_topics, help="Only letters of records of this topic.")
 @click.option(
     "--limit", default=50, show_default=True, type=click.IntRange(min=1), help="The newest so many."
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 @click.option(
     "--show", metavar="LETTER", help="One letter (its number in the list, e.g. 0@17) with its bytes."
 )
@@ -47,17 +53,15 @@ def dead_letters_command(
     everything: bool,
     yes: bool,
 ) -> None:
-    """List the records that could not be used, show them, or send them again.
+    """List what could not be used, or send it again.
 
-    Ends with status 1 if a letter that was named isn't there or can't be sent."""
+    The newest records of the topic dead-letters, each with the reason and where it came from. Ends with status 1 if a
+    letter that was named isn't there or can't be sent."""
     if sum((show is not None, bool(reinject), everything)) > 1:
         raise click.UsageError("--show, --reinject and --all exclude each other")
     named = [_place(text) for text in (*reinject, *([show] if show else []))]
-    try:
-        options = client_options(load_settings())
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-    letters = _run(options, _chosen(options, topic, named, None if everything else limit))
+    options = client_options(load_settings())
+    letters = asyncio.run(_chosen(options, topic, named, None if everything else limit))
     missing = [place for place in named if place not in {letter.place for letter in letters}]
     if missing:
         raise click.ClickException(f"no letter {', '.join(missing)} in {topics.DEAD_LETTERS}")
@@ -66,7 +70,7 @@ def dead_letters_command(
     elif not reinject and not everything:
         _list(letters, as_json)
     elif letters and (yes or reinject or click.confirm(f"Send {len(letters)} records again?")):
-        _report(_run(options, send_again(options, letters)), as_json)
+        _report(asyncio.run(send_again(options, letters)), as_json)
     else:
         click.echo("[]" if as_json else "nothing is sent")
 
@@ -92,21 +96,9 @@ def _place(text: str) -> str:
     return f"{int(match[1] or 0)}@{int(match[2])}"
 
 
-def _run(options: Mapping[str, Any], work: Any) -> Any:
-    try:
-        return asyncio.run(work)
-    except NoTopic as error:
-        raise click.ClickException(str(error)) from None
-    except (KafkaError, OSError) as error:
-        reason = asyncio.run(why_not(options)) or error  # the client has only logged what it was
-        raise click.ClickException(
-            f"no answer of Kafka at {options['bootstrap_servers']} ({reason!r}): start it, or correct KAFKA_BROKERS"
-        ) from None
-
-
 def _list(letters: list[Letter], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([letter.summary() for letter in letters], indent=2))
+        say_json([letter.summary() for letter in letters])
         return
     for letter in letters:
         said = letter.said
@@ -121,9 +113,7 @@ def _list(letters: list[Letter], as_json: bool) -> None:
 def _show(letter: Letter, as_json: bool) -> None:
     text = letter.original.decode(errors="backslashreplace")
     if as_json:
-        click.echo(
-            json.dumps({**letter.summary(), "original": text, "base64": letter.said.original}, indent=2)
-        )
+        say_json({**letter.summary(), "original": text, "base64": letter.said.original})
         return
     _list([letter], False)
     click.echo(text)
@@ -132,7 +122,7 @@ def _show(letter: Letter, as_json: bool) -> None:
 def _report(results: dict[str, Result], as_json: bool) -> None:
     sent = sum(result.is_sent for result in results.values())
     if as_json:
-        click.echo(json.dumps({place: result._asdict() for place, result in results.items()}, indent=2))
+        say_json({place: result._asdict() for place, result in results.items()})
     else:
         for place, result in results.items():
             click.echo(f"{place}: {result.words}")

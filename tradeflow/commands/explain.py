@@ -12,32 +12,35 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tradeflow.explain import Deployment, Explanation, SeenBook, UnknownOrder, explain
+from tradeflow.commands.verb import json_option, say_json, verb
+from tradeflow.explain import Deployment, Explanation, SeenBook, explain
 from tradeflow.kafka_reader import KafkaReader
 from tradeflow.kafka_security import client_options
 from tradeflow.messages import Execution, Order
 from tradeflow.partitions import load_maps
-from tradeflow.recording.command import cli_errors
 from tradeflow.settings import load_settings
 from tradeflow.strategies import load_strategies
 from tradeflow.times import show_time
 
 
-@click.command("explain")
+@verb(
+    "explain",
+    "tradeflow explain 417994a9aaf4df3b6f5705ffaa2c805d",
+    "tradeflow explain 417994a9aaf4df3b6f5705ffaa2c805d --depth 20 --json",
+)
 @click.argument("order_id", metavar="ID")
 @click.option(
     "--depth", default=5, show_default=True, type=click.IntRange(min=1), help="Levels a side of the books."
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON, as the web view tells it.")
-@cli_errors
+@json_option
 def explain_command(order_id: str, depth: int, as_json: bool) -> None:
-    """Why an order was sent: event, books, parameters, verdict, fills, and where the time went."""
-    try:
-        found = asyncio.run(_explain(order_id, depth))
-    except UnknownOrder as error:
-        raise click.ClickException(f"{error}; `/orders` of a worker lists the last ones") from None
+    """Tell why an order was sent.
+
+    The event that caused it, the books that its strategy saw, its parameters, the gate's verdict, the fills, and where
+    the time went; from Kafka, as the web view tells it. ID is one of `/orders`."""
+    found = asyncio.run(_explain(order_id, depth))
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(found), indent=2))
+        say_json(msgspec.to_builtins(found))
     else:
         show(found, Console(highlight=False))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from tradeflow.commands.verb import verb
+
 STRATEGY = '''\
 """{title}: keeps one order at the best bid of one exchange, and sells what it has bought at the best ask."""
 
@@ -90,7 +92,12 @@ def test_it_waits_after_a_denial():
 '''
 
 
-@click.command("new-strategy")
+@verb(
+    "new-strategy",
+    "tradeflow new-strategy scalper           # scalper.py and test_scalper.py",
+    "pytest test_scalper.py",
+    "STRATEGIES=scalper:Scalper make demo",
+)
 @click.argument("name")
 @click.option(
     "--directory",
@@ -99,7 +106,9 @@ def test_it_waits_after_a_denial():
     help="Where to write; by default here.",
 )
 def new_strategy_command(name: str, directory: Path) -> None:
-    """Write NAME.py, a strategy that works, and test_NAME.py, its test."""
+    """Write a strategy and its test to begin with.
+
+    NAME.py works as it is: it quotes on one exchange. test_NAME.py tries it on events that are made up there."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise click.ClickException(f"{name!r}: a module's name is needed: lower case letters, digits and _")
     title = "".join(part.capitalize() for part in name.split("_"))
