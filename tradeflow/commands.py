@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from tradeflow.balance_command import rebalance
 from tradeflow.masking import masked
 from tradeflow.partitions import PartitionMapError, dump_map, extend, load_map
 from tradeflow.settings import Settings, SettingsError, environment_name, load_settings
@@ -39,14 +40,28 @@ def show_config_command(as_json: bool) -> None:
 
 @click.command("partition-map")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("symbols", nargs=-1, required=True)
+@click.argument("symbols", nargs=-1)
 @click.option(
     "--partitions", type=click.IntRange(1, 10_000), help="Partitions of a new map; default: one a symbol."
 )
-def partition_map_command(file: Path, symbols: tuple[str, ...], partitions: int | None) -> None:
+@click.option(
+    "--balance",
+    "rates",
+    metavar="RATES",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help='Instead: move symbols until partitions have like loads, by measured rates, {"BTC-USDT": 812.5, …}.',
+)
+def partition_map_command(
+    file: Path, symbols: tuple[str, ...], partitions: int | None, rates: Path | None
+) -> None:
     """Make a partition map, or extend one without moving the symbols that are in it.
 
     FILE is e.g. partition_maps/binance.json; an existing map keeps its number of partitions."""
+    if rates:
+        rebalance(file, rates)
+        return
+    if not symbols:
+        raise click.UsageError("name at least one symbol, or --balance")
     try:
         known = load_map(file) if file.exists() else None
         extended = extend(known, [canonical_symbol(symbol) for symbol in symbols], partitions, str(file))
