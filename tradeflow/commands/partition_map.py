@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tradeflow.commands.balance import rebalance
 from tradeflow.commands.verb import json_option, say_json, verb
 from tradeflow.partitions import dump_map, extend, load_map
 from tradeflow.symbols import SymbolError, canonical_symbol
@@ -15,20 +16,33 @@ from tradeflow.symbols import SymbolError, canonical_symbol
     "partition-map",
     "tradeflow partition-map partition_maps/okx.json BTC-USDT ETH-USDT --partitions 2",
     "tradeflow partition-map partition_maps/okx.json SOL-USDT    # one more",
+    "tradeflow partition-map partition_maps/symbols.json --balance rates.json",
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("symbols", nargs=-1, required=True)
+@click.argument("symbols", nargs=-1)
 @click.option(
     "--partitions", type=click.IntRange(1, 10_000), help="Partitions of a new map; default: one a symbol."
 )
+@click.option(
+    "--balance",
+    "rates",
+    metavar="RATES",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help='Instead: move symbols until partitions have like loads, by measured rates, {"BTC-USDT": 812.5, …}.',
+)
 @json_option
 def partition_map_command(
-    file: Path, symbols: tuple[str, ...], partitions: int | None, as_json: bool
+    file: Path, symbols: tuple[str, ...], partitions: int | None, rates: Path | None, as_json: bool
 ) -> None:
     """Make a partition map, or extend one.
 
     The symbols that are in it stay where they are. FILE is e.g. partition_maps/binance.json; an existing map
     keeps its number of partitions."""
+    if rates:
+        rebalance(file, rates, as_json)
+        return
+    if not symbols:
+        raise click.UsageError("name at least one symbol, or --balance")
     known = load_map(file) if file.exists() else None
     try:
         wanted = [canonical_symbol(symbol) for symbol in symbols]
