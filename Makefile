@@ -28,9 +28,9 @@ help: ## List the commands
 		$(firstword $(MAKEFILE_LIST))
 	@printf '\nEverything else: $(BIN)/tradeflow --help\n'
 
-install: $(INSTALLED) ## Set everything up in .venv (the others do so themselves)
+install: $(INSTALLED) ## Set everything up in .venv (the others do so, too)
 
-demo: $(INSTALLED) ## Kafka, simulated exchanges, a worker (SECONDS=30 ends it)
+demo: $(INSTALLED) ## All of it, on simulated exchanges (SECONDS=30 ends it)
 	@exec $(BIN)/tradeflow demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 run: $(INSTALLED) ## The same on the real exchanges; orders stay on paper
@@ -38,7 +38,7 @@ run: $(INSTALLED) ## The same on the real exchanges; orders stay on paper
 
 ##@ Tests
 
-test: $(INSTALLED) ## Run all tests, on a real Kafka (ARGS="-k book" selects)
+test: $(INSTALLED) ## Run all tests, on a real Kafka (ARGS="-k book")
 	@missing=$$(scripts/missing-tools); [ -z "$$missing" ] \
 		|| echo "Tests that need these are skipped, for they aren't here: apt install" $$missing
 	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
@@ -99,7 +99,7 @@ docker-up: ## All in containers (PROFILE=console: with a console)
 docker-down: ## End the containers; what they keep stays
 	$(COMPOSE) --profile '*' down
 
-logs: ## Follow the containers' logs (SERVICE=worker: only those)
+logs: ## Follow their logs (SERVICE=worker: only those)
 	$(COMPOSE) --profile '*' logs --follow --tail 100 $(SERVICE)
 
 kafka-topics: $(INSTALLED) ## Make the topics missing at KAFKA_BROKERS

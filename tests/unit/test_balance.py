@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradeflow.balance import balance, partition_loads
-from tradeflow.commands import partition_map_command
+from tradeflow.commands.partition_map import partition_map_command
 from tradeflow.partitions import PartitionMap, PartitionMapError, check_map, extend, load_map
 
 
@@ -111,7 +111,7 @@ def test_rates_that_can_not_be_used_are_told(tmp_path: Path, text: str | None, r
     if text is not None:
         rates.write_text(text)
     done = CliRunner().invoke(partition_map_command, [str(file), "--balance", str(rates)])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert str(rates) in done.output and reason in done.output
     assert file.read_text() == before
 

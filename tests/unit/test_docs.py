@@ -97,7 +97,7 @@ def test_every_page_can_be_reached_from_the_index():
 
 def test_the_index_says_which_pages_are_run():
     marked = set(re.findall(r"▷ \[[^\]]+\]\(([^)]+)\)", TEXTS[ROOT / "docs" / "README.md"]))
-    sessions = (ROOT / "tests" / "docs" / "test_sessions.py").read_text(encoding="utf-8")
+    sessions = (ROOT / "tests" / "documents" / "test_sessions.py").read_text(encoding="utf-8")
     assert marked == set(re.findall(r'"([\w/-]+\.md)"', sessions))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.docs.page import Step, difference, steps, with_ids
-from tests.docs.terminals import Terminals
+from tests.documents.page import Step, difference, steps, with_ids
+from tests.documents.terminals import Terminals
 
 PAGE = """\
 Prose with `sh`.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.terminals import Terminals
+from tests.documents.terminals import Terminals
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tests.docs.page import Step, difference, steps, with_ids
+from tests.documents.page import Step, difference, steps, with_ids
 from tradeflow.ports import free_port
 from tradeflow.settings import load_settings
 
