@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.reference import metrics, settings, topics
+from scripts.reference import metrics, openapi, settings, topics
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,6 +15,7 @@ def files() -> dict[Path, str]:
     return {
         ROOT / ".env.example": settings.env_example(),
         pages / "metrics.md": metrics.page(),
+        pages / "openapi.json": openapi.page(),
         pages / "settings.md": settings.page(),
         pages / "topics.md": topics.page(ROOT / "partition_maps"),
         **{pages / "schemas" / name: text for name, text in topics.schemas().items()},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import aiohttp
 import faust
@@ -14,7 +16,6 @@ from faust.web import View
 from tradeflow.ports import free_port
 from tradeflow.web import server as module
 from tradeflow.web.access import read_body
-from tradeflow.web.answers import Problem, problem
 from tradeflow.web.server import MAX_BODY, READ_TIMEOUT, Server
 
 
@@ -25,10 +26,20 @@ class Large(View):
 
 class Count(View):
     async def post(self, request):
-        try:
-            return self.text(str(len(await read_body(request, timeout=0.1))))
-        except Problem as error:
-            return problem(self, error)
+        return self.text(str(len(await read_body(request, timeout=0.1))))
+
+    def get_methods(self):
+        return {"POST"}
+
+
+class Faulty(View):
+    async def get(self, request):
+        raise RuntimeError("a secret of the program")
+
+
+class Greedy(View):
+    async def post(self, request):
+        return self.text(await request.text())
 
 
 @pytest.fixture
@@ -39,6 +50,8 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     server = Server(app)
     server.route("/large", Large(app, server))
     server.route("/count", Count(app, server))
+    server.route("/faulty", Faulty(app, server))
+    server.route("/greedy", Greedy(app, server))
     await server.start_server()
     yield server
     await server.stop_server()
@@ -56,6 +69,45 @@ async def test_headers_of_every_answer(server: Server) -> None:
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["Cache-Control"] == "no-store"
                 assert response.headers["Server"] == "tradeflow"
+
+
+async def told(
+    server: Server, method: str, path: str, **options: Any
+) -> tuple[dict[str, Any], Mapping[str, str]]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, url(server, path), **options) as answer,
+    ):
+        assert answer.content_type == "application/problem+json"
+        body = json.loads(await answer.read())
+        assert body["status"] == answer.status
+        assert answer.headers["Cache-Control"] == "no-store"
+        return body, answer.headers
+
+
+async def test_every_error_is_told_in_one_form(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    body, _ = await told(server, "GET", "/nothing")
+    assert body["type"] == "/problems/unknown-path"
+    assert body["detail"] == "there is no /nothing; /openapi.json lists what there is"
+    body, headers = await told(server, "DELETE", "/count")
+    assert (body["type"], body["allowed"], headers["Allow"]) == ("/problems/wrong-method", ["POST"], "POST")
+    assert body["detail"] == "/count takes POST only, not DELETE"
+    body, _ = await told(server, "POST", "/count", data=bytes(MAX_BODY + 1))
+    assert (body["type"], body["bytes"]) == ("/problems/body-too-large", MAX_BODY)
+    body, _ = await told(server, "POST", "/greedy", data=bytes(MAX_BODY + 1))
+    assert (body["type"], body["title"]) == ("about:blank", "Request Entity Too Large")
+    assert not caplog.records
+
+
+async def test_a_mistake_of_ours_is_logged_and_not_shown(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    body, _ = await told(server, "GET", "/faulty")
+    assert (body["type"], body["status"]) == ("/problems/failed", 500)
+    assert "secret" not in str(body) and "Traceback" not in str(body)
+    (record,) = caplog.records
+    assert record.getMessage() == "GET /faulty failed"
+    assert "a secret of the program" in str(record.exc_info)
 
 
 async def test_an_answer_to_what_is_no_http_tells_no_version(server: Server) -> None:
