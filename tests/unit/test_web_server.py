@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -110,15 +111,27 @@ async def test_a_mistake_of_ours_is_logged_and_not_shown(
     assert "a secret of the program" in str(record.exc_info)
 
 
-async def test_an_answer_to_what_is_no_http_tells_no_version(server: Server) -> None:
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"\x16\x03\x01", b"GET / HTTP/1.1\r\nX: " + b"a" * 9000]
+)
+async def test_an_answer_to_what_is_no_http_tells_no_version(
+    server: Server, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.app.conf.web_port)
-    writer.write(b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+    writer.write(sent + b"\r\n\r\n")
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     assert answer.startswith(b"HTTP/1.0 400") or answer.startswith(b"HTTP/1.1 400")
     assert b"Server: tradeflow\r\n" in answer
     assert b"Python" not in answer
     assert b"aiohttp" not in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == 400
+    (record,) = [record for record in caplog.records if record.name == module.__name__]
+    assert record.getMessage().startswith("127.0.0.1 sent what is no request: ")
+    assert record.exc_info is None
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /large HTTP/1.1\r\nHost: x\r\n"])

@@ -54,7 +54,7 @@ def read[Q: Query](given: MultiMapping[str], wanted: type[Q]) -> Q:
         return msgspec.convert(dict(given), wanted, strict=False)
     except msgspec.ValidationError as error:
         name = str(error).rpartition("`$.")[2].rstrip("`")
-        limits = names[name]
+        limits = {key: value for key, value in names[name].items() if key != "description"}
         detail = f"{name}={given[name]!r}: {_needed(limits)} is needed"
         raise Problem(BAD_PARAMETER, detail, parameter=name, value=given[name], allowed=limits) from None
 

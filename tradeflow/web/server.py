@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
-from aiohttp import web, web_response
+from aiohttp import web, web_protocol, web_response
 from aiohttp.hdrs import ALLOW
 from faust.web.drivers.aiohttp import Web
 from mode import Service
@@ -26,6 +26,29 @@ READ_TIMEOUT = 30.0
 
 # Else every answer, those to what isn't HTTP included, names the versions of Python and aiohttp.
 web_response.SERVER_SOFTWARE = "tradeflow"  # type: ignore[attr-defined]
+
+
+def refuse(
+    self: Any,
+    request: web.BaseRequest,
+    status: int = 500,
+    exc: BaseException | None = None,
+    message: str | None = None,
+) -> web.StreamResponse:
+    """The answer to what can't be read as HTTP, in that form too; aiohttp's would log a traceback of each."""
+    if request.writer.output_size > 0:
+        raise ConnectionError("an answer has begun already: there can't be another")
+    if status >= 500:
+        log.error("a request of %s failed", request.remote, exc_info=exc)
+    else:
+        log.info("%s sent what is no request: %s", request.remote, type(exc).__name__)
+    answer = told_by_status(status)
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.force_close()
+    return answer
+
+
+web_protocol.RequestHandler.handle_error = refuse  # type: ignore[method-assign]
 
 
 @web.middleware
