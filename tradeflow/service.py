@@ -1,7 +1,7 @@
 """What `faust -A tradeflow` runs: the wiring, its agents and its web views, all imported."""
 
 from tradeflow import agents
-from tradeflow.web import about, books, control, dashboard, scrape, system, trading
+from tradeflow.web import about, books, control, dashboard, listings, scrape, system, trading
 from tradeflow.wiring import app, book_changes
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "books",
     "control",
     "dashboard",
+    "listings",
     "scrape",
     "system",
     "trading",

@@ -1,27 +1,23 @@
-"""The views of books.  A book comes from the worker that owns its symbol; lists come from this worker's tail."""
+"""One book, from the worker that owns its symbol, or as it was from Kafka."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated
 
-import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from tables.order_books import OrderBook
 from tradeflow import topics
-from tradeflow.messages import BookState, TopOfBook, Trade
+from tradeflow.messages import BookState
 from tradeflow.symbols import SymbolError, canonical_symbol
-from tradeflow.tail import MAX_TRADES
 from tradeflow.web import freshness, past
 from tradeflow.web.answers import Passed, Tagged
 from tradeflow.web.pages import page
-from tradeflow.web.paging import part_of
-from tradeflow.web.parameters import Depth, Newest, Paged, Query
-from tradeflow.web.peers import ask, forwarded, of_all_workers, owner, recovered
+from tradeflow.web.parameters import Depth, Query
+from tradeflow.web.peers import ask, forwarded, owner, recovered
 from tradeflow.web.problems import (
-    LOST_CURSOR,
     NO_BOOKS_HERE,
     NOT_READY,
     OF_BOOK,
@@ -32,19 +28,8 @@ from tradeflow.web.problems import (
     UNKNOWN_SYMBOL,
     Problem,
 )
-from tradeflow.web.served import (
-    Books,
-    Exchange,
-    Instruments,
-    ListedBook,
-    Place,
-    ServedBook,
-    ServedInstrument,
-    Symbol,
-    Tops,
-    Trades,
-)
-from tradeflow.wiring import books, config, maps, markets, owned_partitions, tail, web_url
+from tradeflow.web.served import Exchange, Place, ServedBook, Symbol
+from tradeflow.wiring import books, config, maps, markets, owned_partitions, web_url
 
 
 def known_symbol(text: str) -> str:
@@ -178,82 +163,3 @@ def _served(
 def age_ms(since: int) -> float | None:
     """Milliseconds since a moment in nanoseconds; None where there was none."""
     return round((time.time_ns() - since) / 1e6, 3) if since else None
-
-
-@page("/books", LOST_CURSOR)
-async def all_books(request: web.Request, query: Paged) -> Books:
-    """Every served book: state, top, age.  One that nobody has published yet is `syncing`."""
-    return Books(*part_of(listed_books(), query, lambda one: f"{one.exchange}/{one.symbol}"))
-
-
-def listed_books() -> list[ListedBook]:
-    tail_age = tail.age()
-    tops = [tail.top(exchange, symbol) or _unpublished(exchange, symbol) for exchange, symbol in books]
-    return [_with_age(top, tail_age) for top in tops]
-
-
-def _unpublished(exchange: str, symbol: str) -> TopOfBook:
-    return TopOfBook(
-        exchange=exchange,
-        symbol=symbol,
-        state="syncing",
-        reason="not published yet",
-        epoch=-1,
-        sequence=-1,
-        exchange_sequence=None,
-        exchange_time=None,
-        event_time=0,
-        bid=None,
-        ask=None,
-        mid=None,
-        spread=None,
-        spread_pct=None,
-    )
-
-
-def _with_age(top: TopOfBook, tail_age: float) -> ListedBook:
-    state, reason = freshness.of_list(top.state, top.reason, top.event_time, time.time_ns(), tail_age)
-    said = msgspec.structs.asdict(top) | {"state": state, "reason": reason}
-    return ListedBook(**said, age_ms=age_ms(top.event_time))
-
-
-@page("/top-of-book/{symbol}", UNKNOWN_SYMBOL)
-async def top_of_book(request: web.Request, symbol: Symbol) -> Tops:
-    """The best bid and ask of a symbol on all its exchanges."""
-    symbol = known_symbol(symbol)
-    tail_age = tail.age()
-    return Tops(symbol, [_with_age(top, tail_age) for top in tail.tops() if top.symbol == symbol])
-
-
-class TradesQuery(Newest, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=MAX_TRADES, description="Rows of one answer.")] = 100
-
-
-@page("/trades/{symbol}", UNKNOWN_SYMBOL, LOST_CURSOR)
-async def trades(request: web.Request, symbol: Symbol, query: TradesQuery) -> Trades:
-    """The last trades of a symbol on all its exchanges, newest first."""
-    symbol = known_symbol(symbol)
-
-    def name(trade: Trade) -> str:
-        return f"{trade.exchange}/{trade.epoch}/{trade.sequence}"
-
-    return Trades(symbol, *part_of(tail.trades(symbol, MAX_TRADES), query, name))
-
-
-@page("/instruments", LOST_CURSOR)
-async def instruments(request: web.Request, query: Paged) -> Instruments:
-    """What the exchanges say of the served instruments: tick, lot and so on, from all workers of this group."""
-    own = [
-        ServedInstrument(
-            exchange=one.exchange,
-            symbol=one.symbol,
-            receipt_time=one.receipt_time,
-            **msgspec.structs.asdict(one.listing),
-        )
-        for market in markets.owned().values()
-        for one in market.instruments
-    ]
-    found, silent = await of_all_workers("instruments", own, forwarded=forwarded(request))
-    found.sort(key=lambda one: (one["exchange"], one["symbol"]))
-    rows, following = part_of(found, query, lambda one: f"{one['exchange']}/{one['symbol']}")
-    return Instruments(rows, silent, following)

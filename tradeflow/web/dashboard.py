@@ -12,7 +12,8 @@ from aiohttp import web
 from msgspec import Meta
 
 from tradeflow.web.answers import Passed
-from tradeflow.web.books import known_symbol, listed_books, owned_book
+from tradeflow.web.books import known_symbol, owned_book
+from tradeflow.web.listings import listed_books
 from tradeflow.web.pages import page
 from tradeflow.web.parameters import Query
 from tradeflow.web.problems import TOO_MANY_READERS, UNKNOWN_FILE, UNKNOWN_SYMBOL, Problem
