@@ -59,7 +59,7 @@ def strategies_command(context: click.Context, url: str | None, as_json: bool) -
     try:
         config = load_settings()
         url = url or f"http://{config.web_host}:{config.web_port}"
-        answer = get(f"{url}/strategies")
+        answer = get(f"{url}/strategies?limit=10000")
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

@@ -12,6 +12,7 @@ from aiohttp import web
 from yarl import URL
 
 from tradeflow.web.answers import PASSED_ON, Passed
+from tradeflow.web.parameters import MAX_ROWS
 from tradeflow.web.problems import NO_OWNER, OWNER_UNREACHABLE, REBALANCING, STOPPING, Problem
 from tradeflow.wiring import app, web_url
 
@@ -65,7 +66,7 @@ async def of_all_workers(key: str, own: Iterable[Any], *, forwarded: bool) -> tu
     found, silent = [msgspec.to_builtins(row) for row in own], []
     if not forwarded:
         peers = [url for url in router.workers() if url != web_url]
-        answers = await asyncio.gather(*(ask(url / key) for url in peers), return_exceptions=True)
+        answers = await asyncio.gather(*(ask(url / key % {"limit": MAX_ROWS}) for url in peers), return_exceptions=True)
         for url, result in zip(peers, answers, strict=True):
             if isinstance(result, Passed) and result.status == 200:
                 found += msgspec.json.decode(result.body)[key]
