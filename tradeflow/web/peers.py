@@ -66,7 +66,9 @@ async def of_all_workers(key: str, own: Iterable[Any], *, forwarded: bool) -> tu
     found, silent = [msgspec.to_builtins(row) for row in own], []
     if not forwarded:
         peers = [url for url in router.workers() if url != web_url]
-        answers = await asyncio.gather(*(ask(url / key % {"limit": MAX_ROWS}) for url in peers), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(ask(url / key % {"limit": MAX_ROWS}) for url in peers), return_exceptions=True
+        )
         for url, result in zip(peers, answers, strict=True):
             if isinstance(result, Passed) and result.status == 200:
                 found += msgspec.json.decode(result.body)[key]
