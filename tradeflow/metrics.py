@@ -209,8 +209,8 @@ def of_markets(markets: Iterable[Market], now: int) -> Iterator[Sample]:
     yield "tradeflow_partitions", (), partitions
     yield "tradeflow_duplicates_total", (), duplicates
     yield "tradeflow_gaps_total", (), gaps
-    for state, count in states.items():
-        yield "tradeflow_books", (state,), count
+    for name, count in states.items():
+        yield "tradeflow_books", (name,), count
     for labels, count in sorted(records.items()):
         yield "tradeflow_book_records_total", labels, count
     for strategy, count in sorted(halted.items()):

@@ -17,11 +17,13 @@ from scripts.reference import files
 from scripts.reference.settings import WITHOUT_EFFECT
 from scripts.reference.topics import TOPICS, general_name
 from tradeflow.commands.table import OWN_VERBS
-from tradeflow.messages import Execution, Order, PositionRecord, TopOfBook, Trade
+from tradeflow.messages import Execution, Trade
 from tradeflow.partitions import load_maps
 from tradeflow.risk import Limits, ReasonCode, parse_limits
 from tradeflow.settings import Settings, environment_name
 from tradeflow.topics import topic_specs
+from tradeflow.web import served
+from tradeflow.web.problems import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -147,13 +149,14 @@ def test_every_guarantee_names_its_test():
 
 
 def test_every_view_is_documented_and_no_other():
-    web = "".join(text for path, text in SOURCE.items() if path.parent.name == "web")
-    views = set(re.findall(r'@page\("([^"]+)"\)', web))
-    documented = {match[1] for match in found(r"^## GET (\S+)$", ROOT / "docs" / "web.md")}
-    assert documented == views
-    text = SOURCE[ROOT / "tradeflow" / "web" / "control.py"]
-    documented = {match[1] for match in found(r"^## POST (\S+)$", ROOT / "docs" / "web.md")}
-    assert documented == set(re.findall(r'@changes_state\("([^"]+)"\)', text))
+    document = json.loads((ROOT / "docs" / "reference" / "openapi.json").read_text(encoding="utf-8"))
+    views = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    assert {match[1] for match in found(r"^## ((?:GET|POST) \S+)$", ROOT / "docs" / "web.md")} == views
+
+
+def test_every_kind_of_problem_is_documented_and_no_other():
+    rows = found(r"^\| (\d+) \| `([a-z-]+)` \|", ROOT / "docs" / "web.md")
+    assert {match[2]: int(match[1]) for match in rows} == {name: kind.status for name, kind in KINDS.items()}
 
 
 def test_every_verb_is_documented():
@@ -195,52 +198,42 @@ def shown(page: Path) -> Iterator[dict]:
         yield json.loads(match[1])
 
 
-def returned_keys(function: str, module: str = "views") -> list[set[str]]:
-    """The keys of the dicts that a function of the views returns; None stands for a `**`."""
-    tree = ast.parse(SOURCE[ROOT / "tradeflow" / "web" / f"{module}.py"])
-    (found,) = (node for node in ast.walk(tree) if getattr(node, "name", "") == function)
-    returns = (node.value for node in ast.walk(found) if isinstance(node, ast.Return))
-    dicts = (each for each in returns if isinstance(each, ast.Dict))
-    return [{key.value if key else None for key in each.keys} for each in dicts]
-
-
 def keys_of(record: type) -> set[str]:
-    return {field.name for field in msgspec.structs.fields(record)}
+    tag = {"type"} if record.__struct_config__.tag else set()
+    return tag | {field.encode_name for field in msgspec.structs.fields(record)}
+
+
+SHOWN = {
+    "orders": served.ServedOrder,
+    "executions": Execution,
+    "positions": served.ServedPosition,
+    "strategies": served.StrategyRun,
+    "trades": Trade,
+    "books": served.ListedBook,
+    "instruments": served.ServedInstrument,
+    "feeds": served.FeedStatus,
+}
 
 
 def test_answers_are_shown_with_the_fields_that_they_have():
     seen = Counter()
     for page in PAGES:
         for answer in shown(page):
-            for order in answer.get("orders", []) if "markets" not in answer else []:
-                (more,) = returned_keys("with_status", "trading")
-                assert msgspec.convert(order, Order) and order.keys() == keys_of(Order) | more - {None}
-                seen["order"] += 1
-            for execution in answer.get("executions", []) if "markets" not in answer else []:
-                assert msgspec.convert(execution, Execution)
-                assert execution.keys() == {*keys_of(Execution), "type"}
-                seen["execution"] += 1
-            for position in answer.get("positions", []):
-                assert msgspec.convert(position, PositionRecord)
-                assert position.keys() == {*keys_of(PositionRecord), "age_ms"}
-                seen["position"] += 1
-            for run in answer.get("strategies", []):
-                assert [run.keys()] == returned_keys("_run", "trading")
-                seen["run"] += 1
-            for trade in answer.get("trades", []):
-                assert msgspec.convert(trade, Trade) and trade.keys() == {*keys_of(Trade), "type"}
-                seen["trade"] += 1
-            for top in answer.get("books", []):
-                assert msgspec.convert(top, TopOfBook) and top.keys() == {*keys_of(TopOfBook), "age_ms"}
-                seen["top"] += 1
-            if "levels" in answer:
-                assert [answer.keys()] == returned_keys("_served")
-                seen["book"] += 1
-            if "markets" in answer:
-                assert [answer.keys()] == returned_keys("worker_stats")
-                seen["stats"] += 1
-    kinds = {"order", "execution", "position", "run", "trade", "top", "book", "stats"}
-    assert seen.keys() == kinds
+            if "markets" in answer or "levels" in answer:
+                kind = served.WorkerStats if "markets" in answer else served.ServedBook
+                assert msgspec.convert(answer, kind) and answer.keys() == keys_of(kind)
+                seen[kind] += 1
+                continue
+            for name, kind in SHOWN.items():
+                keys = kind.__annotations__.keys() if kind is served.FeedStatus else keys_of(kind)
+                for row in answer.get(name, []):
+                    assert msgspec.convert(row, kind) and row.keys() == keys, (name_of(page), name)
+                    seen[kind] += 1
+            if "type" in answer and "detail" in answer:
+                kind = KINDS[answer["type"].removeprefix("/problems/")]
+                assert (answer["status"], answer["title"]) == (kind.status, kind.title)
+                seen["problem"] += 1
+    assert seen.keys() == {*SHOWN.values(), served.WorkerStats, served.ServedBook, "problem"}
 
 
 # --- decisions and containers ---

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tradeflow.commands.chosen import Chosen, books_argument
 from tradeflow.commands.verb import json_option, say_json, terminal, verb
-from tradeflow.commands.worker import ask, url_option, worker_url
+from tradeflow.commands.worker import ask, ask_all, url_option, worker_url
 from tradeflow.demo.display import STATE_STYLES, books_table
 
 
@@ -30,7 +30,9 @@ def books_command(books: tuple[str, ...], depth: int | None, url: str | None, as
     Of all workers, whichever is asked; BOOK is a symbol, an exchange, or exchange/symbol. Those that aren't live are
     listed with the reason."""
     chosen, address = Chosen(books), worker_url(url)
-    rows = [row for row in ask(address, "/books")["books"] if chosen(row["exchange"], row["symbol"])]
+    rows = [
+        row for row in ask_all(address, "/books", "books")["books"] if chosen(row["exchange"], row["symbol"])
+    ]
     if not rows:
         raise click.ClickException("no such book: `tradeflow books` lists them")
     if depth is not None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tradeflow.commands.verb import json_option, say_json, terminal, verb
-from tradeflow.commands.worker import ask, tell_silent, url_option, worker_url
+from tradeflow.commands.worker import ask, ask_all, tell_silent, url_option, worker_url
 
 STYLES = {"live": "green", "connecting": "yellow"}
 
@@ -31,9 +31,9 @@ def feeds_command(seconds: float, url: str | None, as_json: bool) -> None:
     Of all workers, whichever is asked. Lag is from the exchange's own time of a book's last record to its arrival: the
     median of that exchange's books on the worker that is asked."""
     address = worker_url(url)
-    before, began = ask(address, "/feeds"), time.monotonic()
+    before, began = ask_all(address, "/feeds", "feeds"), time.monotonic()
     time.sleep(seconds)
-    answer, took = ask(address, "/feeds"), time.monotonic() - began
+    answer, took = ask_all(address, "/feeds", "feeds"), time.monotonic() - began
     lags = ask(address, "/stats")["feed_lag_ms"]
     known = {(feed["feed"], feed["worker"]): feed["messages"] for feed in before["feeds"]}
     now = time.time_ns()

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from tradeflow.commands.verb import VerbGroup, json_option, say_json, terminal
-from tradeflow.commands.worker import ask, tell_silent, url_option, worker_url
+from tradeflow.commands.worker import ask_all, tell_silent, url_option, worker_url
 
 
 @click.group(
@@ -32,7 +32,7 @@ def strategies_command(context: click.Context, url: str | None, as_json: bool) -
     whichever is asked."""
     if context.invoked_subcommand is not None:
         return
-    answer = ask(worker_url(url), "/strategies")
+    answer = ask_all(worker_url(url), "/strategies", "strategies")
     if as_json:
         say_json(answer)
     else:

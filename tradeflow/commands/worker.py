@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.error
+import urllib.parse
 from typing import Any
 
 import click
@@ -12,6 +13,10 @@ from tradeflow.commands.errors import NoAnswer
 from tradeflow.web.client import get
 
 url_option = click.option("--url", help="Of a worker's web views; default: TRADEFLOW_WEB_HOST and _PORT.")
+
+
+PART = 10_000
+"""Rows that are asked for at once."""
 
 
 def worker_url(given: str | None) -> str:
@@ -23,6 +28,16 @@ def worker_url(given: str | None) -> str:
     config = load_settings()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web_host, config.web_host)  # noqa: S104
     return f"http://[{host}]:{config.web_port}" if ":" in host else f"http://{host}:{config.web_port}"
+
+
+def ask_all(url: str, path: str, rows: str) -> Any:
+    """A list's answer, decoded, with all its `rows`, in however many parts they come."""
+    answer = ask(url, f"{path}?limit={PART}")
+    while answer["next"] is not None:
+        more = ask(url, f"{path}?limit={PART}&cursor={urllib.parse.quote(answer['next'])}")
+        answer[rows] += more[rows]
+        answer["next"] = more["next"]
+    return answer
 
 
 def ask(url: str, path: str, timeout: float = 10.0) -> Any:

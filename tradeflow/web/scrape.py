@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
-from faust.web import Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tradeflow.metrics import Sample, of_feeds, of_lag, of_markets, of_redis, of_stats, registry
@@ -48,7 +47,7 @@ everything = registry(
 )
 
 
-@page("/metrics")
-async def metrics(request: Request) -> Any:
+@page("/metrics", media=("text/plain",))
+async def metrics(request: web.Request) -> web.Response:
     """Metrics of this worker, in Prometheus' text format."""
     return web.Response(body=generate_latest(everything), headers={"Content-Type": CONTENT_TYPE_LATEST})
