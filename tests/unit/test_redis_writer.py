@@ -206,6 +206,7 @@ async def test_killed_and_started_again_it_has_every_book(
     caplog.set_level(logging.INFO, "tradeflow.redis_writer")
     with RedisServer(tmp_path) as server:
         log = live_log()
+        log.market.books["kraken", "BTC-USDT"].silence_ns = 600 * 10**9  # nothing of it changes
         async with writing(log, server.url, lifetime=600.0) as writer:
             await until(lambda: writer.writes["written"] == 2, "written")
             server.kill()
