@@ -37,8 +37,11 @@ def main(arguments: list[str]) -> int:
             print(f"{len(specs)} topics are as declared, on cluster {asyncio.run(declaring)}")
             return 0
         there = asyncio.run(counts(client))
-    except (SettingsError, TopicError, KafkaError) as error:
+    except (SettingsError, TopicError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except KafkaError as error:
+        print(f"{error}. Is there a Kafka at KAFKA_BROKERS={config.kafka_brokers}?", file=sys.stderr)
         return 1
     wanted = {spec.name: spec.partitions for spec in specs}
     for name in sorted(wanted.keys() | there.keys()):

@@ -106,10 +106,11 @@ def test_a_workers_variables_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert f"@{settings.redis_url.get_secret_value()}".startswith("@redis://redis:")
 
 
-def test_prometheus_finds_the_workers() -> None:
+def test_prometheus_finds_the_workers_in_both() -> None:
     (job,) = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
     (found,) = job["dns_sd_configs"]
     assert found["names"] == ["worker"]
+    assert of_kind("Service", "worker")["spec"]["clusterIP"] == "None", "the same name, one address a pod"
     assert found["port"] == SERVICES["worker"]["environment"]["TRADEFLOW_WEB_PORT"]
 
 
