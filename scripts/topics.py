@@ -18,9 +18,13 @@ from tradeflow.topics import TopicError, declare_topics, topic_specs
 
 async def counts(client: Mapping[str, Any]) -> dict[str, int]:
     """Partitions of every topic that is not one of Kafka's own."""
-    async with AIOKafkaConsumer(**client, enable_auto_commit=False) as consumer:
+    consumer = AIOKafkaConsumer(**client, enable_auto_commit=False)
+    try:
+        await consumer.start()
         names = await consumer.topics()
         return {name: len(consumer.partitions_for_topic(name) or ()) for name in sorted(names)}
+    finally:
+        await consumer.stop()
 
 
 def main(arguments: list[str]) -> int:

@@ -70,4 +70,5 @@ def test_kafka_takes_them_and_the_topics_can_be_declared(
 
 def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     lines = capsys.readouterr().out.splitlines()
-    return {name: says for name, says in (line.split(maxsplit=1) for line in lines)}
+    pairs = [line.split(maxsplit=1) for line in lines]
+    return dict(pairs)
