@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,12 @@ def test_what_the_image_copies_is_in_its_context() -> None:
     for name in " ".join(copied).split():
         assert (ROOT / name).exists(), name
         assert any(Path(name).match(pattern) for pattern in allowed), name
+
+
+def test_the_image_is_called_by_the_projects_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (container,) = of_kind("StatefulSet", "tradeflow")["spec"]["template"]["spec"]["containers"]
+    assert SERVICES["worker"]["image"] == container["image"] == f"tradeflow:{project['version']}"
 
 
 # --- Kubernetes ---
