@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 
 from bench import (
@@ -39,7 +40,8 @@ PARTS: dict[str, Callable[[Options], Section]] = {
     "memory": memory.run,
 }
 APART = ("scaling", "papers", "readers")
-"""Not part of the whole: they measure nothing of this machine, or compare tradeflow with itself."""
+"""By themselves: the model of what has been measured (made anew after the whole as well), and comparisons that have no
+place in the page."""
 TARGET = ROOT / "docs" / "benchmarks.md"
 
 
@@ -62,28 +64,38 @@ def apart(options: Options) -> None:
         print(f"Written to {papers.TARGET.relative_to(ROOT)}")
     else:
         print(report.machine(), flush=True)
-        readers(options.rates[-1], options.seconds, options.repeats)
+        readers(options.rates[len(options.rates) // 2], options.seconds, options.repeats)
 
 
-def main() -> None:
+def main() -> int:
+    """1 if a part has failed: what it says is told, and the others go on."""
     options = parse([*PARTS, *APART], list(ENTRANTS))
     if options.only in APART:
         apart(options)
-        return
+        return 0
     machine = report.machine()
     print(machine, flush=True)
     arguments = " ".join(sys.argv[1:])
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
-    for part, run in PARTS.items():
-        if options.only not in (None, part):
+    failed = []
+    for part in [options.only] if options.only else PARTS:
+        try:
+            section = PARTS[part](options)
+        except Exception:
+            traceback.print_exc()
+            failed.append(part)
             continue
-        section = run(options)
         print(f"\n{section.values['table']}\n", flush=True)
         for goal in section.goals:
             print(" | ".join(goal.row("")[:4]), flush=True)
         if not options.quick and options.contestants == list(ENTRANTS):  # at once, for a later part may fail
             write(part, section, command, machine)
+    if options.only is None and not options.quick:
+        scaling.write()
+    if failed:
+        print(f"No figure of: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -259,10 +259,8 @@ def punctual[T](work: Coroutine[Any, Any, T]) -> T:
 
 def run(options: Options) -> Section:
     """Each contestant once: at each rate thousands of records are timed."""
-    found = {
-        relayer: punctual(measure(relayer, options.rates, options.seconds)) for relayer in (RELAY, TRADEFLOW)
-    }
-    pairs = list(zip(*found.values(), strict=True))
+    found = [punctual(measure(one, options.rates, options.seconds)) for one in (RELAY, TRADEFLOW)]
+    pairs = list(zip(*found, strict=True))
     goals = [
         Goal(
             f"raw → order at {own.rate:,}/s, {name}, to the bare relay",
