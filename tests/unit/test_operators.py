@@ -125,7 +125,7 @@ def test_halt_and_resume(run):
     done, said = run(operator_commands.resume_command)
     assert done.output.startswith("resume: everything (control@7)")
     done, said = run(operator_commands.halt_command, "--strategy", "nobody")
-    assert done.exit_code == 1 and "no strategy 'nobody' runs" in done.output and len(said) == 3
+    assert done.exit_code == 1 and "STRATEGIES has no 'nobody'" in done.output and len(said) == 3
 
 
 def test_parameters_are_set(run):
