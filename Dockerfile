@@ -1,26 +1,29 @@
 # A worker.  KAFKA_BROKERS says where Kafka is; all other settings as in docs/reference/settings.md.
-FROM python:3.12-slim AS build
+FROM python:3.12.11-slim-bookworm AS build
 # Some packages come as source.
 RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
-RUN python -m venv /opt/tradeflow
-ENV PATH=/opt/tradeflow/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/build && python -m venv /opt/tradeflow
 WORKDIR /src
 COPY requirements-build.lock requirements.lock ./
-RUN pip install --require-hashes --only-binary :all: -r requirements-build.lock
-RUN pip install --require-hashes --no-build-isolation -r requirements.lock
+RUN /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
+# Everything that is locked, held against its hash; of that only what a worker needs gets into its environment.
+RUN PATH=/opt/build/bin:$PATH pip wheel --no-deps --require-hashes --no-build-isolation -r requirements.lock -w /wheels
 COPY pyproject.toml README.md LICENSE ./
 COPY partition_maps partition_maps
 COPY tables tables
 COPY tradeflow tradeflow
-RUN pip install --no-deps --no-build-isolation .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation . -w /wheels
+RUN /opt/tradeflow/bin/pip install --no-index --find-links /wheels tradeflow && /opt/tradeflow/bin/pip uninstall -y pip
 
-FROM python:3.12-slim
+FROM python:3.12.11-slim-bookworm
 RUN useradd --create-home --uid 10001 tradeflow && install -d -o tradeflow -g tradeflow /data
 COPY --from=build /opt/tradeflow /opt/tradeflow
 ENV PATH=/opt/tradeflow/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
     TRADEFLOW_DATA_DIR=/data \
     TRADEFLOW_WEB_HOST=0.0.0.0
-USER tradeflow
+USER 10001:10001
 # Strategies of your own: mount them here.
 WORKDIR /home/tradeflow
 VOLUME /data

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import pickle
+import sqlite3
 import subprocess
 import sys
-import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from bench.load import EXCHANGE, partition_of, symbols
 from bench.processes import ROOT
 from bench.topics import Watch
+from tables.order_books import OrderBook
 from tradeflow.ports import free_port
 
 Books = dict[str, tuple[dict[str, str], dict[str, str]]]
@@ -25,7 +27,8 @@ Books = dict[str, tuple[dict[str, str], dict[str, str]]]
 @dataclass(frozen=True)
 class Entrant:
     """`share`: of the deltas, for those that would take minutes.  `books` reads the final books once the
-    process has ended, from the durable state where there is any."""
+    process has ended, from the durable state where there is any.  `group`: empty for one that keeps its offsets with
+    its state, which Kafka knows nothing of."""
 
     name: str
     group: str
@@ -62,11 +65,11 @@ def own_versions(*packages: str) -> dict[str, str]:
     return {package: importlib.metadata.version(package) for package in packages}
 
 
-def write_maps(directory: Path, books: int) -> None:
+def write_maps(directory: Path, books: int, exchanges: Sequence[str] = (EXCHANGE,)) -> None:
     """Partition maps of the load's symbols."""
     directory.mkdir(parents=True)
     text = json.dumps({symbol: partition_of(symbol) for symbol in symbols(books)})
-    for name in ("symbols", EXCHANGE):
+    for name in ("symbols", *exchanges):
         (directory / f"{name}.json").write_text(text)
 
 
@@ -120,15 +123,32 @@ async def _dumped_books(_: Watch, directory: Path) -> Books:
     return {symbol: (bids, asks) for symbol, (bids, asks) in found.items()}
 
 
-async def _tradeflow_books(watch: Watch, _: Path) -> Books:
-    """Of each key the newest slot; after an orderly end none is beyond the cut (tradeflow/checkpoint.py)."""
+async def _bytewax_books(_: Watch, directory: Path) -> Books:
+    """Of each symbol the newest snapshot in the recovery store."""
+    newest: dict[str, tuple[int, bytes]] = {}
+    for file in (directory / "state").glob("*.sqlite3"):
+        with sqlite3.connect(file) as store:
+            found = store.execute(
+                "SELECT state_key, snap_epoch, ser_change FROM snaps WHERE step_id LIKE '%books%'"
+            )
+            for symbol, epoch, change in found:
+                if change is not None and epoch >= newest.get(symbol, (-1, b""))[0]:
+                    newest[symbol] = epoch, change
+    return {symbol: pickle.loads(change) for symbol, (_, change) in newest.items()}
+
+
+async def saved_books(watch: Watch) -> list[OrderBook]:
+    """tradeflow's: the newest slot of each; after an orderly end none is beyond the cut (tradeflow/checkpoint.py)."""
     newest: dict[bytes, bytes] = {}
     for slot, value in (await _newest(watch, "tradeflow-strategies-order_books-changelog")).items():
         key, mark, _number = slot.partition(b"#")
         if mark and value[:8] >= newest.get(key, b"")[:8]:
             newest[key] = value
-    rows = [json.loads(v[8:] if v[8:9] == b"{" else zlib.decompress(v[8:])) for v in newest.values()]
-    return {row["symbol"]: (row["bids"], row["asks"]) for row in rows}
+    return [OrderBook.decode(value[8:]) for value in newest.values()]
+
+
+async def _tradeflow_books(watch: Watch, _: Path) -> Books:
+    return {one.symbol: (one.book.bids.sizes, one.book.asks.sizes) for one in await saved_books(watch)}
 
 
 def _program(name: str, python: Callable[[], str]) -> Callable[[], list[str]]:
@@ -151,6 +171,14 @@ QUIX = Entrant(
     _program("quix", lambda: locked_python("quix")),
     _quix_books,
     lambda: locked_versions("quix", "quixstreams", "confluent-kafka", "rocksdict"),
+)
+BYTEWAX = Entrant(
+    "Bytewax",
+    "",
+    True,
+    _program("bytewax_flow", lambda: locked_python("bytewax")),
+    _bytewax_books,
+    lambda: locked_versions("bytewax", "bytewax", "confluent-kafka", "orjson"),
 )
 LOOP = Entrant(
     "confluent-kafka loop",
@@ -177,4 +205,11 @@ AS_SHIPPED = Entrant(
     _tradeflow_books,
     TRADEFLOW.versions,
 )
-ENTRANTS = {"stock": STOCK, "quix": QUIX, "loop": LOOP, "tradeflow": TRADEFLOW, "shipped": AS_SHIPPED}
+ENTRANTS = {
+    "stock": STOCK,
+    "quix": QUIX,
+    "bytewax": BYTEWAX,
+    "loop": LOOP,
+    "tradeflow": TRADEFLOW,
+    "shipped": AS_SHIPPED,
+}

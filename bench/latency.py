@@ -7,25 +7,32 @@ timed: a raw book delta is due → the order that it caused has arrived at a con
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import selectors
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import aiohttp
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from hdrh.histogram import HdrHistogram
 
 from bench.entrants import tradeflow_variables, worker, write_maps
-from bench.load import EXCHANGE, PARTITIONS, events, markets, partition_of
+from bench.goals import Goal, Section
+from bench.load import EXCHANGE, PARTITIONS, events, markets, partition_of, raw
+from bench.options import Options
 from bench.processes import ROOT, Contestant, ContestantFailed
+from bench.report import table
 from bench.topics import EVENTS, Watch, producer
 from tradeflow.kafka import Kafka
-from tradeflow.messages import Delta, RawBook, Snapshot
+from tradeflow.messages import Delta, Snapshot
 
 RAW = f"{EXCHANGE}-orderbook"
 ORDERS = "orders"
@@ -36,8 +43,13 @@ BOOKS = 8
 _SEED = 11
 _DRAIN = 20.0  # seconds to wait for the last orders
 _START = 60.0  # seconds for the first ones: the process has yet to start
+_NEVER_STALE = 600.0  # seconds
 
 _encode = msgspec.json.Encoder().encode
+
+
+GOALS = {"p50": 2.0, "p99": 2.0}
+"""tradeflow's milliseconds, in multiples of the relay's."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +64,40 @@ TRADEFLOW = Relayer("tradeflow", worker())
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds, of `count` records at `rate` a second.  `late`: how late the sender was at p99."""
+    """`waits` and how late the sender was (`late`): HDR histograms of microseconds, at `rate` records a second;
+    `seconds`: from the first that counts being due to the last order's arrival."""
 
     name: str
     rate: int
-    count: int
-    p50: float
-    p99: float
-    p999: float
-    worst: float
-    late: float
+    waits: HdrHistogram
+    late: HdrHistogram
+    seconds: float
+
+    @property
+    def p50(self) -> float:
+        """Milliseconds, as are all of these."""
+        return milliseconds(self.waits, 50)
+
+    @property
+    def p99(self) -> float:
+        return milliseconds(self.waits, 99)
+
+    @property
+    def achieved(self) -> float:
+        """Orders a second."""
+        return self.waits.get_total_count() / self.seconds
 
 
-def percentile(ordered: Sequence[int], share: float) -> int:
-    """The smallest value that at least `share` of all values don't exceed."""
-    return ordered[max(0, -(-len(ordered) * int(share * 10_000) // 10_000) - 1)]
+def histogram(nanoseconds: Iterable[int]) -> HdrHistogram:
+    """Of microseconds from 1 to an hour, to three digits."""
+    made = HdrHistogram(1, 3_600_000_000, 3)
+    for value in nanoseconds:
+        made.record_value(max(1, value // 1000))
+    return made
+
+
+def milliseconds(of: HdrHistogram, percentile: float) -> float:
+    return float(of.get_value_at_percentile(percentile)) / 1000
 
 
 class _Cause(msgspec.Struct):
@@ -89,7 +120,8 @@ class Trial:
         self._to, self._orders = to, orders
         found, random_ = markets(BOOKS, _SEED)
         self._events = events(found, random_, lambda _: 0)
-        self._due: dict[tuple[str, int], int] = {}
+        self.due: dict[tuple[str, int], int] = {}
+        """(symbol, sequence) → when it was to be sent, of all since the last trial began."""
         self._arrived: dict[tuple[str, int], int] = {}
         self._more = asyncio.Event()
 
@@ -99,56 +131,50 @@ class Trial:
             for event in itertools.islice(self._events, BOOKS):
                 await self._send(event, time.time_ns())
 
-    async def rate(self, name: str, rate: int, seconds: float) -> Latency:
-        """`seconds` that count, after the warm-up."""
-        warm, total = int(rate * WARM_UP), int(rate * (WARM_UP + seconds))
+    async def rate(self, name: str, rate: int, seconds: float, patience: float = _DRAIN) -> Latency:
+        """`seconds` that count, after the warm-up; all orders must have come `patience` seconds later."""
+        warm = int(rate * WARM_UP)
+        async with self._collecting(patience):
+            late = await self.send(rate, WARM_UP + seconds)
+        counted = list(self.due)[warm:]
+        waits = histogram(self._arrived[place] - self.due[place] for place in counted)
+        lasted = max(self._arrived[place] for place in counted) - self.due[counted[0]]
+        return Latency(name, rate, waits, histogram(late), lasted / 1e9)
+
+    async def send(self, rate: int, seconds: float) -> list[int]:
+        """Each delta when it is due; by how many nanoseconds each was late."""
         late = []
-        async with self._collecting(_DRAIN):
-            start, step = time.time_ns() + 10_000_000, 1_000_000_000 / rate
-            for number, event in enumerate(itertools.islice(self._events, total)):
-                due = start + int(number * step)
-                await asyncio.sleep(max(0, due - time.time_ns()) / 1e9)
-                late.append(time.time_ns() - due)
-                await self._send(event, due)
-        counted = list(self._due)[warm:]
-        waits = sorted(self._arrived[place] - self._due[place] for place in counted)
-        p50, p99, p999, worst = (percentile(waits, share) / 1e6 for share in (0.5, 0.99, 0.999, 1))
-        return Latency(name, rate, len(waits), p50, p99, p999, worst, percentile(sorted(late), 0.99) / 1e6)
+        start, step = time.time_ns() + 10_000_000, 1_000_000_000 / rate
+        for number, event in enumerate(itertools.islice(self._events, int(rate * seconds))):
+            due = start + int(number * step)
+            await asyncio.sleep(max(0, due - time.time_ns()) / 1e9)
+            late.append(time.time_ns() - due)
+            await self._send(event, due)
+        return late
 
     @asynccontextmanager
     async def _collecting(self, patience: float) -> AsyncIterator[None]:
         """Orders are noted while the block sends; left when each record has its order."""
-        self._due.clear()
+        self.due.clear()
         self._arrived.clear()
         collecting = asyncio.create_task(self._collect())
         try:
             yield
             async with asyncio.timeout(patience):
-                while self._due.keys() - self._arrived.keys():
+                while self.due.keys() - self._arrived.keys():
                     self._more.clear()
                     await self._more.wait()
         except TimeoutError:
-            missing = len(self._due.keys() - self._arrived.keys())
+            missing = len(self.due.keys() - self._arrived.keys())
             raise OrdersMissing(
-                f"{missing} of {len(self._due)} orders did not come in {patience:.0f} s"
+                f"{missing} of {len(self.due)} orders did not come in {patience:.0f} s"
             ) from None
         finally:
             collecting.cancel()
 
     async def _send(self, event: Snapshot | Delta, due: int) -> None:
-        raw = RawBook(
-            exchange=event.exchange,
-            symbol=event.symbol,
-            epoch=event.epoch,
-            sequence=event.sequence,
-            receipt_time=due,
-            snapshot=isinstance(event, Snapshot),
-            bids=event.bids,
-            asks=event.asks,
-            exchange_time=due / 1e9,
-        )
-        self._due[event.symbol, event.sequence] = due
-        await self._to.send(RAW, _encode(raw), event.symbol.encode(), partition_of(event.symbol))
+        self.due[event.symbol, event.sequence] = due
+        await self._to.send(RAW, _encode(raw(event, due)), event.symbol.encode(), partition_of(event.symbol))
 
     async def _collect(self) -> None:
         decode = msgspec.json.Decoder(_Order).decode
@@ -162,9 +188,18 @@ class Trial:
             self._more.set()
 
 
+class Running(NamedTuple):
+    trial: Trial
+    run: Contestant
+    url: str
+    """Of its web views."""
+
+
 @asynccontextmanager
-async def running(relayer: Relayer) -> AsyncIterator[tuple[Trial, str]]:
-    """One process on a fresh broker, its books with their snapshots, and where its web views are."""
+async def running(relayer: Relayer, silence: float | None = None) -> AsyncIterator[Running]:
+    """One process on a fresh broker, its books with their snapshots.
+
+    `silence`: seconds after which a book is stale; by default so many that none is, however late it is."""
     with tempfile.TemporaryDirectory(prefix="tradeflow-bench-") as place, Kafka() as kafka:
         directory = Path(place)
         write_maps(directory / "maps", BOOKS)
@@ -172,16 +207,18 @@ async def running(relayer: Relayer) -> AsyncIterator[tuple[Trial, str]]:
             await watch.create(RAW, EVENTS, ORDERS, partitions=PARTITIONS)
         variables = tradeflow_variables(kafka.bootstrap, directory)
         variables |= {"BENCH_BROKER": kafka.bootstrap, "STRATEGIES": "bench.strategies:EveryDelta"}
-        # The snapshots wait for the worker's start; older than this they would be stale, and cause no order.
-        variables["TRADEFLOW_SILENCE_TIMEOUT"] = str(_START)
+        variables["TRADEFLOW_SILENCE_TIMEOUT"] = str(silence or _NEVER_STALE)
+        url = f"http://127.0.0.1:{variables['TRADEFLOW_WEB_PORT']}"
         orders = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
         with Contestant(relayer.command, directory / "run", variables) as run:
+            if relayer is TRADEFLOW:
+                await ready(run, url)
             async with producer(kafka.bootstrap) as to, orders:
                 orders.assign([TopicPartition(ORDERS, number) for number in range(PARTITIONS)])
                 trial = Trial(to, orders)
                 try:
                     await trial.snapshots()
-                    yield trial, f"http://127.0.0.1:{variables['TRADEFLOW_WEB_PORT']}"
+                    yield Running(trial, run, url)
                 except OrdersMissing as error:
                     run.usage()  # raises if it has ended
                     raise ContestantFailed(
@@ -189,14 +226,68 @@ async def running(relayer: Relayer) -> AsyncIterator[tuple[Trial, str]]:
                     ) from None
 
 
+async def ready(run: Contestant, url: str) -> None:
+    """Once the worker has its partitions.  Raises TimeoutError after a minute."""
+    async with aiohttp.ClientSession() as web, asyncio.timeout(_START):
+        while True:
+            run.usage()
+            with contextlib.suppress(aiohttp.ClientError):
+                async with web.get(f"{url}/ready") as answer:
+                    if answer.ok and (await answer.json())["partitions"]:
+                        return
+            await asyncio.sleep(0.1)
+
+
 async def measure(relayer: Relayer, rates: Sequence[int], seconds: float) -> list[Latency]:
     """All rates, one after the other."""
-    async with running(relayer) as (trial, _):
-        return [await trial.rate(relayer.name, rate, seconds) for rate in rates]
+    found = []
+    async with running(relayer) as (trial, _, _):
+        for rate in rates:
+            found.append(await trial.rate(relayer.name, rate, seconds))
+            print(
+                f"{relayer.name}, {rate}/s: p50 {found[-1].p50:.2f} ms, p99 {found[-1].p99:.2f}", flush=True
+            )
+    return found
 
 
-def run(relayer: Relayer, rates: Sequence[int], seconds: float) -> list[Latency]:
-    # epoll sleeps in whole milliseconds, select in microseconds: a sender needs the latter.
+def punctual[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run in a loop that wakes in time: epoll sleeps in whole milliseconds, select in microseconds."""
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(measure(relayer, rates, seconds))
+        return runner.run(work)
+
+
+def run(options: Options) -> Section:
+    """Each contestant once: at each rate thousands of records are timed."""
+    found = {
+        relayer: punctual(measure(relayer, options.rates, options.seconds)) for relayer in (RELAY, TRADEFLOW)
+    }
+    pairs = list(zip(*found.values(), strict=True))
+    goals = [
+        Goal(
+            f"raw → order at {own.rate:,}/s, {name}, to the bare relay",
+            getattr(own, name) / getattr(base, name),
+            "≤",
+            bound,
+        )
+        for base, own in pairs
+        for name, bound in GOALS.items()
+    ]
+    return Section({"table": _table(pairs), "seconds": options.seconds, "books": BOOKS}, goals)
+
+
+PERCENTILES = (50, 90, 99, 99.9, 99.99, 100)
+
+
+def _table(pairs: Sequence[tuple[Latency, Latency]]) -> str:
+    rows = []
+    for base, own in pairs:
+        for one in (base, own):
+            times = [milliseconds(one.waits, percentile) for percentile in PERCENTILES]
+            ratios = (
+                [f"{own.p50 / base.p50:.2f} ×", f"{own.p99 / base.p99:.2f} ×"] if one is own else ["", ""]
+            )
+            figures = [*(f"{value:.2f}" for value in times), *ratios, f"{milliseconds(one.late, 99):.2f}"]
+            rows.append([f"{one.rate:,}/s {one.name}", *figures])
+    names = ["p50", "p90", "p99", "p99.9", "p99.99", "max", "p50 ratio", "p99 ratio", "sender late, p99"]
+    return table(["ms", *names], rows)

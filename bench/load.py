@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tradeflow.messages import Delta, Level, Snapshot
+from tradeflow.messages import Delta, Level, RawBook, Snapshot
 
 EXCHANGE = "binance"
 PARTITIONS = 4
@@ -35,18 +35,26 @@ class Top(NamedTuple):
 
 
 def symbols(count: int) -> list[str]:
-    return [f"S{number:03d}-USDT" for number in range(count)]
+    return [f"S{number:04d}-USDT" for number in range(count)]
 
 
 def partition_of(symbol: str) -> int:
-    return int(symbol[1:4]) % PARTITIONS
+    return int(symbol[1:5]) % PARTITIONS
 
 
-class _Market:
+class Market:
     """One book in ticks, moving at random: a third of its deltas at the touch, the rest deeper."""
 
-    def __init__(self, symbol: str, number: int, random_: random.Random, levels: int) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        number: int,
+        random_: random.Random,
+        levels: int = _LEVELS,
+        exchange: str = EXCHANGE,
+    ) -> None:
         self.symbol = symbol
+        self.exchange = exchange
         self.partition = partition_of(symbol)
         self.sequence = -1
         self.tops: list[Top] = []
@@ -61,7 +69,7 @@ class _Market:
     def snapshot(self, time: int) -> Snapshot:
         bids, asks = self.levels()
         return Snapshot(
-            exchange=EXCHANGE,
+            exchange=self.exchange,
             symbol=self.symbol,
             epoch=1,
             sequence=self._next(),
@@ -85,7 +93,7 @@ class _Market:
             self._ask = min(self._asks) if tick == self._ask else min(tick, self._ask)
         change = [(self._price(tick), self._size(lots))]
         return Delta(
-            exchange=EXCHANGE,
+            exchange=self.exchange,
             symbol=self.symbol,
             epoch=1,
             sequence=self._next(),
@@ -142,7 +150,7 @@ def _text(value: int, decimals: int) -> str:
 
 
 def events(
-    markets: list[_Market], random_: random.Random, time: Callable[[int], int]
+    markets: list[Market], random_: random.Random, time: Callable[[int], int]
 ) -> Iterator[Snapshot | Delta]:
     """All snapshots, then deltas without end; `time(n)` is the n-th event's receipt time."""
     for n, market in enumerate(markets):
@@ -151,9 +159,24 @@ def events(
         yield random_.choice(markets).delta(time(n))
 
 
-def markets(books: int, seed: int, levels: int = _LEVELS) -> tuple[list[_Market], random.Random]:
+def markets(books: int, seed: int, levels: int = _LEVELS) -> tuple[list[Market], random.Random]:
     random_ = random.Random(seed)
-    return [_Market(symbol, number, random_, levels) for number, symbol in enumerate(symbols(books))], random_
+    return [Market(symbol, number, random_, levels) for number, symbol in enumerate(symbols(books))], random_
+
+
+def raw(event: Snapshot | Delta, receipt_time: int) -> RawBook:
+    """The raw record that becomes this event, received at another time."""
+    return RawBook(
+        exchange=event.exchange,
+        symbol=event.symbol,
+        epoch=event.epoch,
+        sequence=event.sequence,
+        receipt_time=receipt_time,
+        snapshot=isinstance(event, Snapshot),
+        bids=event.bids,
+        asks=event.asks,
+        exchange_time=receipt_time / 1e9,
+    )
 
 
 @dataclass

@@ -218,13 +218,20 @@ def tradeflow(strategy: Strategy, events: list[MarketEvent]) -> Result:
 
 
 def hftbacktest(events: list[MarketEvent], seconds: int, size: Decimal) -> dict[str, Result]:
+    found = run_contestant("hftbacktest", "hftbacktest_paper", events, seconds, size)
+    return {name: msgspec.convert(result, Result, strict=False) for name, result in found.items()}
+
+
+def run_contestant(
+    environment: str, program: str, events: list[MarketEvent], seconds: int, size: Decimal, **more: Any
+) -> Any:
+    """What a program of bench/contestants, in its own environment, writes of these events."""
     (fee,) = (fee for fee in PUBLISHED if fee.exchange == PLACE[0])
-    setup = {"start": START, "seconds": seconds, "size": float(size), "latency": paper.LATENCY}
+    setup = {"start": START, "seconds": seconds, "size": float(size), "latency": paper.LATENCY, **more}
     setup |= {"maker": float(fee.maker), "taker": float(fee.taker), "tick": 0.1, "lot": 1e-8}
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "setup.json").write_text(json.dumps(setup))
         (Path(directory) / "events.json").write_text(json.dumps(list(rows(events))))
-        program = ROOT / "bench" / "contestants" / "hftbacktest_paper.py"
-        subprocess.run([locked_python("hftbacktest"), str(program)], cwd=directory, check=True)
-        found = json.loads((Path(directory) / "result.json").read_text())
-    return {name: msgspec.convert(result, Result, strict=False) for name, result in found.items()}
+        file = ROOT / "bench" / "contestants" / f"{program}.py"
+        subprocess.run([locked_python(environment), str(file)], cwd=directory, check=True)
+        return json.loads((Path(directory) / "result.json").read_text())

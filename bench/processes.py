@@ -84,6 +84,9 @@ class Contestant:
     def resume(self) -> None:
         self._require().resume()
 
+    def signal(self, number: signal.Signals) -> None:
+        self._require().send_signal(number)
+
     def usage(self) -> Usage:
         """Now, of the whole tree.  Raises ContestantFailed if it has ended."""
         process = self._require()

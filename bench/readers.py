@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 import socket
 import statistics
 import subprocess
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 
 import aiohttp
 
-from bench.latency import TRADEFLOW, Latency, running
+from bench.latency import TRADEFLOW, Latency, punctual, running
 from bench.load import symbols
 from bench.processes import ROOT
 
@@ -67,7 +66,7 @@ async def read(url: str) -> None:
 async def compare(rate: int, seconds: float, pairs: int) -> list[tuple[Latency, Latency]]:
     """(without, with) readers, `pairs` times, on one worker."""
     found = []
-    async with running(TRADEFLOW) as (trial, url):
+    async with running(TRADEFLOW) as (trial, _, url):
         for _ in range(pairs):
             without = await trial.rate("none", rate, seconds)
             with reading(url):
@@ -77,9 +76,7 @@ async def compare(rate: int, seconds: float, pairs: int) -> list[tuple[Latency, 
 
 def readers(rate: int, seconds: float, pairs: int) -> None:
     """Prints each pair, and the medians."""
-    loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        found = runner.run(compare(rate, seconds, pairs))
+    found = punctual(compare(rate, seconds, pairs))
     print(f"readers of /stream, {rate} records a second, {seconds:g} s each: ms, raw → order\n")
     print("| p50 without | with | p99 without | with |\n|---:|---:|---:|---:|")
     for without, with_readers in found:

@@ -12,17 +12,24 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.entrants import Entrant, tradeflow_variables, write_maps
+from bench.entrants import QUIX, TRADEFLOW, Entrant, tradeflow_variables, write_maps
+from bench.goals import Goal, Section
 from bench.load import PARTITIONS, Load
+from bench.options import Options
 from bench.processes import Contestant
+from bench.report import table
 from bench.topics import EVENTS, TOPS, Watch, producer, send
 from tradeflow.kafka import Kafka
 
 DELTAS = 20
 """For each book, half of them before the kill."""
+
+GOAL = 0.5
+"""tradeflow's seconds, in multiples of Quix Streams'."""
 
 _POLL = 0.02  # seconds
 _TIMEOUT = 300.0
@@ -35,6 +42,7 @@ class Recovery:
     """Seconds; medians of the repeats."""
 
     entrant: str
+    books: int
     with_state: float
     without_state: float
 
@@ -52,7 +60,7 @@ def recoveries(entrants: list[Entrant], books: int, depth: int, repeats: int) ->
                     f"{number + 1}/{repeats} {entrant.name} {state} local state: {seconds:.2f} s", flush=True
                 )
     return [
-        Recovery(one.name, *(statistics.median(found[one.name, keep]) for keep in (True, False)))
+        Recovery(one.name, books, *(statistics.median(found[one.name, keep]) for keep in (True, False)))
         for one in entrants
     ]
 
@@ -110,3 +118,33 @@ def _tops(load: Load, first: Records) -> int:
         for key, _ in records:
             done[key.decode()] += 1
     return sum(top.sequence > done[symbol] for symbol, tops in load.tops.items() for top in tops)
+
+
+def run(options: Options) -> Section:
+    """For each number of books."""
+    found = [recoveries([QUIX, TRADEFLOW], many, options.depth, options.repeats) for many in options.many]
+    goals = []
+    for quix, own in found:
+        size = f"{own.books} books × {options.depth:,} levels"
+        for state, ratio in (
+            ("with local state", own.with_state / quix.with_state),
+            ("without", own.without_state / quix.without_state),
+        ):
+            goals.append(Goal(f"recovery of {size}, {state}, to Quix Streams", ratio, "≤", GOAL))
+    values = {"table": recovery_table([one for pair in found for one in pair]), "repeats": options.repeats}
+    return Section(values | {"depth": options.depth, "deltas": DELTAS}, goals)
+
+
+def recovery_table(results: Sequence[Recovery]) -> str:
+    rows = []
+    for one in results:
+        own = next((r for r in results if r.entrant == TRADEFLOW.name and r.books == one.books), one)
+        ratios = own.with_state / one.with_state, own.without_state / one.without_state
+        seconds = (
+            f"{one.with_state:.2f}",
+            f"{ratios[0]:.2f} ×",
+            f"{one.without_state:.2f}",
+            f"{ratios[1]:.2f} ×",
+        )
+        rows.append([f"{one.books} books, {one.entrant}", *seconds])
+    return table(["s", "with local state", "tradeflow : it", "without", "tradeflow : it"], rows)

@@ -9,22 +9,33 @@ published top and the final books equal the reference.
 from __future__ import annotations
 
 import asyncio
+import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from bench.entrants import Entrant, tradeflow_variables, write_maps
+from bench.entrants import ENTRANTS, STOCK, Entrant, tradeflow_variables, write_maps
+from bench.goals import Goal, Section
 from bench.load import PARTITIONS, Load, Top
-from bench.processes import Contestant
+from bench.options import Options
+from bench.processes import Contestant, ContestantFailed
+from bench.report import table, versions
 from bench.topics import EVENTS, TOPS, Watch, producer, send
 from tradeflow.kafka import Kafka
 
 _POLL = 0.05  # seconds
 _TIMEOUT = 300.0
+_SAVED = 2.0
+"""Seconds after which a contestant whose commits can't be seen has certainly made one: each makes one a second."""
+
+GOALS = {"stock": 25.0, "quix": 2.0, "bytewax": 2.0, "loop": 0.5}
+"""tradeflow's deltas a second and core, in multiples of theirs."""
 
 
 class WrongResult(RuntimeError):
@@ -48,8 +59,12 @@ class Throughput:
 
     @property
     def microseconds(self) -> float:
-        """CPU a delta."""
+        """CPU a delta; or seconds a million of them."""
         return self.cpu / self.deltas * 1e6
+
+    def cpu_to(self, other: Throughput) -> float:
+        """CPU a delta, in multiples of another's."""
+        return self.microseconds / other.microseconds
 
 
 async def measure(entrant: Entrant, load: Load) -> Throughput:
@@ -91,9 +106,14 @@ class _Race:
         while sum(await self._watch.ends(TOPS)) < outputs:
             await self._nap()
         finished = time.monotonic()
-        while not await self._watch.committed(self._entrant.group, EVENTS, self._fed):
+        while not await self._saved(finished):
             await self._nap()
         return finished
+
+    async def _saved(self, finished: float) -> bool:
+        if not self._entrant.group:
+            return time.monotonic() >= finished + _SAVED
+        return await self._watch.committed(self._entrant.group, EVENTS, self._fed)
 
     async def _nap(self) -> None:
         self._run.usage()  # notes the peak, and an early end
@@ -132,3 +152,65 @@ def _check_books(load: Load, books: dict[str, tuple[dict[str, str], dict[str, st
     for symbol, (bids, asks) in load.levels.items():
         if books.get(symbol) != (bids, asks):
             raise WrongResult(f"{symbol}: the final book differs from the reference: {books.get(symbol)}")
+
+
+def run(options: Options) -> Section:
+    """Taken in turns, so that a noisy minute doesn't fall on one contestant alone; a failure is told, and goes on."""
+    entrants = [ENTRANTS[name] for name in options.contestants]
+    loads = {share: Load(int(options.deltas * share), options.books).make() for share in {1.0, STOCK.share}}
+    runs: dict[str, list[Throughput]] = {entrant.name: [] for entrant in entrants}
+    failures: dict[str, str] = {}
+    for number in range(options.repeats):
+        for entrant in entrants:
+            try:
+                result = asyncio.run(measure(entrant, loads[entrant.share]))
+            except (WrongResult, ContestantFailed, TimeoutError) as error:
+                failures[entrant.name] = f"**{type(error).__name__}**"
+                print(f"{entrant.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                continue
+            runs[entrant.name].append(result)
+            print(
+                f"{number + 1}/{options.repeats} {entrant.name}: {result.microseconds:.1f} µs a delta",
+                flush=True,
+            )
+    found = {name: failures.get(name) or _median(results) for name, results in runs.items()}
+    own = found.get("tradeflow")
+    values = {
+        "table": _table(found),
+        "books": options.books,
+        "deltas": options.deltas,
+        "share": sum(map(len, loads[1.0].tops.values())) / options.deltas,
+        "repeats": options.repeats,
+        "stock": loads[STOCK.share].deltas,
+        "versions": versions(entrants),
+    }
+    if not isinstance(own, Throughput):
+        return Section(values)
+    goals = [
+        Goal(f"books + tops, deltas/s a core, to {ENTRANTS[key].name}", one.cpu_to(own), "≥", bound)
+        for key, bound in GOALS.items()
+        if isinstance(one := found.get(ENTRANTS[key].name), Throughput)
+    ]
+    return Section(values, goals, {"books_us": own.microseconds})
+
+
+def _median(found: list[Throughput]) -> Throughput:
+    middle = statistics.median_low(result.cpu for result in found)
+    return next(result for result in found if result.cpu == middle)
+
+
+def _table(found: dict[str, Throughput | str]) -> str:
+    """A string is why there is no figure."""
+    own = found.get("tradeflow")
+    rows: list[Sequence[str]] = []
+    for name, one in found.items():
+        if isinstance(one, str):
+            rows.append([name, one, "", "", "", "", ""])
+            continue
+        ratio = f"{one.cpu_to(own):.2f} ×" if isinstance(own, Throughput) else ""
+        rate = f"{1e6 / one.microseconds:,.0f}"
+        peak = f"{one.peak / 2**20:.0f}"
+        durable = "yes" if one.durable else "no"
+        rows.append([name, durable, f"{one.microseconds:.1f}", rate, f"{one.rate:,.0f}", peak, ratio])
+    header = ["", "durable", "CPU-s a million", "deltas/s a core", "deltas/s by the clock", "peak MiB"]
+    return table([*header, "tradeflow : it"], rows)

@@ -26,7 +26,9 @@ async def send(
     to: AIOKafkaProducer, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]
 ) -> None:
     """All of `records` (key, value), in order; returns when the broker has acknowledged them."""
-    batch, last = to.create_batch(), None
+    if not records:
+        return
+    batch = to.create_batch()
     for key, value in records:
         if batch.append(key=key, value=value, timestamp=None) is None:
             batch.close()

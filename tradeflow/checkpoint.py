@@ -30,8 +30,11 @@ from tradeflow.transport import Cut
 
 log = logging.getLogger(__name__)
 
-TABLES = ("order_books", "strategy_states")
-"""The first one also holds each partition's cut."""
+TABLES = {
+    "order_books": "Every book with its levels, state and provenance.",
+    "strategy_states": "Strategies' states, orders, positions, the gate's and the venue's memory.",
+}
+"""Name → what it holds; the first one also each partition's cut."""
 CUT_KEY = "cut"
 _HEADER = struct.Struct(">q")
 

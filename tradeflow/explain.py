@@ -70,7 +70,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     canceled_by: Order | None
     """The CANCEL command, if there was one."""
     event: MarketEvent | None
-    """The cause; None for a timer."""
+    """The cause; None for a timer, and a plain agent's own decision."""
     event_time: int
     offset: int
     """In `market-events`, of the last event that the strategy knew of."""
@@ -226,6 +226,8 @@ class _Inquiry:
 
     async def _parameters(self, order: Order) -> dict[str, Any] | None:
         """Those with the order's hash, of all that the strategy has had: as it is started, and after each change."""
+        if order.cause.kind == "agent":  # it has none
+            return {}
         strategy = next((one for one in self._strategies if one.name == order.strategy), None)
         if strategy is None:
             return None

@@ -127,6 +127,18 @@ class KafkaReader:
                 else:
                     empty.add(tp)
 
+    async def follow(
+        self, first: Mapping[TopicPartition, int], patience: float = 0.5
+    ) -> AsyncIterator[list[Record]]:
+        """What is and will be behind these offsets, without end; an empty list where nothing came for `patience`
+        seconds."""
+        self._consumer.assign(list(first))
+        for tp, offset in first.items():
+            self._consumer.seek(tp, offset)
+        while True:
+            came = await self._consumer.getmany(timeout_ms=round(patience * 1000), max_records=BATCH)
+            yield [as_record(tp, record) for tp, records in came.items() for record in records]
+
     async def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset that a group of workers goes on from; 0 where it has committed none."""
         consumer = AIOKafkaConsumer(**self._client, group_id=group, enable_auto_commit=False)

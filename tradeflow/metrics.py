@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from tables.order_books import OrderBook
 from tradeflow.market import Market
+from tradeflow.redis_writer import RedisWriter
 from tradeflow.stats import STAGES, Stats
 from tradeflow.timing import Histogram
 from tradeflow.web.freshness import of_book
@@ -123,6 +124,14 @@ METRICS = {
     ),
     "tradeflow_halted_strategies": _gauge("strategy", says="Symbols for which the strategy is halted"),
     # readers
+    "tradeflow_redis_books_total": _counter(
+        "result",
+        says="Tops of books sent to Redis: written, older than what it has, late (it was frozen, or a clock is wrong)",
+    ),
+    "tradeflow_redis_errors_total": _counter(says="Calls of Redis that failed"),
+    "tradeflow_redis_age_seconds": _gauge(
+        says="Since Redis last took all tops of books that there were to write"
+    ),
     "tradeflow_stream_clients": _gauge(says="Readers of /stream"),
     "tradeflow_stream_dropped_total": _counter(says="Readers of /stream that were too slow, and cut off"),
     "tradeflow_stream_refused_total": _counter(says="Readers of /stream beyond TRADEFLOW_STREAM_CLIENTS"),
@@ -200,8 +209,8 @@ def of_markets(markets: Iterable[Market], now: int) -> Iterator[Sample]:
     yield "tradeflow_partitions", (), partitions
     yield "tradeflow_duplicates_total", (), duplicates
     yield "tradeflow_gaps_total", (), gaps
-    for state, count in states.items():
-        yield "tradeflow_books", (state,), count
+    for name, count in states.items():
+        yield "tradeflow_books", (name,), count
     for labels, count in sorted(records.items()):
         yield "tradeflow_book_records_total", labels, count
     for strategy, count in sorted(halted.items()):
@@ -251,6 +260,13 @@ def of_stats(stats: Stats) -> Iterator[Sample]:
     for topic, count in sorted(stats.dead_letters.items()):
         yield "tradeflow_dead_letters_total", (topic,), count
     yield "errors_total", ("dead_letter",), stats.dead_letters.total()
+
+
+def of_redis(writer: RedisWriter) -> Iterator[Sample]:
+    for result, count in writer.writes.items():
+        yield "tradeflow_redis_books_total", (result,), count
+    yield "tradeflow_redis_errors_total", (), writer.errors
+    yield "tradeflow_redis_age_seconds", (), writer.age()
 
 
 def of_lag(lag: Mapping[Any, int]) -> Iterator[Sample]:

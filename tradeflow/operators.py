@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from tradeflow import topics
 from tradeflow.messages import Steer
+from tradeflow.messages.orders import AGENT_NAME
 from tradeflow.strategies import Strategy, StrategyError
 from tradeflow.strategies.parameters import from_text, with_parameters
 from tradeflow.symbols import SymbolError, canonical_symbol
@@ -28,6 +29,8 @@ class Word(msgspec.Struct, forbid_unknown_fields=True):
 
     strategy: str = ""
     """Empty: all."""
+    agent: str = ""
+    """Instead of a strategy: the name that a plain agent gives itself, which can't be looked up anywhere."""
     symbol: str = ""
     """Empty: all."""
     reason: str = ""
@@ -47,6 +50,11 @@ def steer_for(
     if action not in ACTIONS:
         raise WordError(f"{action!r} is none of {', '.join(ACTIONS)}")
     named = [strategy for strategy in strategies if word.strategy in ("", strategy.name)]
+    if word.agent and (word.strategy or action == "parameters" or not AGENT_NAME.fullmatch(word.agent)):
+        raise WordError(
+            f"agent {word.agent!r}: name a plain agent (letters, digits, dots, - or _), no strategy beside it, and no "
+            "parameters, for it has none"
+        )
     if word.strategy and not named:
         known = ", ".join(sorted({strategy.name for strategy in strategies})) or "none at all"
         raise WordError(f"STRATEGIES has no {word.strategy!r}, but {known}")
@@ -63,7 +71,7 @@ def steer_for(
             raise WordError(str(error)) from None
     return Steer(
         action=action,
-        strategy=word.strategy,
+        strategy=word.strategy or word.agent,
         symbol=symbol,
         parameters=word.parameters,
         by=by,

@@ -104,7 +104,8 @@ class AtRecord(msgspec.Struct, frozen=True):
 
 
 class AtCause(msgspec.Struct, frozen=True):
-    """As a strategy saw it: after the event that made it act at `event_time`; a timer's just before its event."""
+    """As a strategy saw it: after the event that made it act at `event_time`; a timer's just before its event.  As a
+    plain agent may have: after all events up to the `event_time` of the order."""
 
     cause: Cause
     event_time: int
@@ -114,6 +115,8 @@ class AtCause(msgspec.Struct, frozen=True):
 
     def stops_before(self, event: MarketEvent, now: int) -> bool:
         cause = self.cause
+        if cause.kind == "agent":
+            return now > self.event_time
         return cause.kind == "timer" and cause.timer != SILENCE and now >= self.event_time
 
     def stops_after(self, event: MarketEvent, now: int) -> bool:
@@ -133,6 +136,8 @@ class AtCause(msgspec.Struct, frozen=True):
                 return (type(event) is Execution and some.execution_id == cause.execution) or (
                     type(event) is Command and f"{some.order.order_id}-gate" == cause.execution
                 )
+            case "agent":
+                return False
             case "control":
                 return type(event) is Steer and some.offset == cause.sequence
             case "timer":

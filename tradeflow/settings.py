@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -24,6 +24,9 @@ MIN_TOKEN = 16
 """Characters."""
 
 SCHEMES = {"rest": ("http://", "https://"), "ws": ("ws://", "wss://")}
+
+REDIS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+"""What REDIS_URL may say after its `?`: paths of PEM files."""
 
 CORRECT_IT = "Correct it in the environment or in .env and start again."
 
@@ -97,6 +100,9 @@ class Settings(KafkaSettings):
         validation_alias="LOG_LEVEL",
         description="Log level of `tradeflow worker`; `-l` on the command line wins, and is all that `faust` has.",
     )
+    traceback: bool = Field(
+        False, description="Show tracebacks of the command line's errors, as `--debug` does."
+    )
     binance_testnet: bool = Field(
         False, validation_alias="BINANCE_TESTNET", description="Use Binance's testnet endpoints."
     )
@@ -109,6 +115,22 @@ class Settings(KafkaSettings):
         None,
         validation_alias="BINANCE_SECRET_KEY",
         description="Optional; market data needs none. Masked everywhere.",
+    )
+
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="Redis that has the top of every book for readers outside: `redis://` or, over TLS, `rediss://`,"
+        " then `user:password@host:port/database`; unset = none. Masked everywhere.",
+    )
+    redis_updates_per_second: float = Field(
+        20.0, gt=0, le=100, description="At most this many updates a second of each book in Redis."
+    )
+    redis_lifetime: float = Field(
+        5.0,
+        ge=1,
+        le=3600,
+        description="Seconds after which a book that no worker writes any more is gone from Redis.",
     )
 
     strategy_budget: float = Field(
@@ -238,6 +260,7 @@ class Settings(KafkaSettings):
         "fees_file",
         "balances_file",
         "token",
+        "redis_url",
         mode="before",
     )
     @classmethod
@@ -250,6 +273,13 @@ class Settings(KafkaSettings):
         kind = re.search("_(rest|ws)_url$", info.field_name or "")
         if kind and value:
             _check_endpoint(value, kind[1])
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            _check_redis(value.get_secret_value())
         return value
 
     @field_validator("token")
@@ -299,6 +329,22 @@ def _check_endpoint(url: str, kind: str) -> None:
         raise ValueError("must not hold a user or password: `/feeds` and the log show it")
 
 
+def _check_redis(url: str) -> None:
+    """Raises ValueError, which shows nothing of the URL: a password may be anywhere in one that can't be read."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("redis", "rediss") or not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError(
+            "must be redis://user:password@host:port/database, or rediss:// (user, password, port and database may be"
+            " left out; in them `/`, `?`, `#`, `@`, `%` are written as %2F, %3F, %23, %40, %25)"
+        )
+    if parse_qs(parts.query).keys() - REDIS_OPTIONS or parts.fragment:
+        raise ValueError(f"after `?` only {', '.join(sorted(REDIS_OPTIONS))} may be given")
+
+
 def _refusal(name: str, value: str, reason: str) -> str:
     return f"{name}={value}: {reason}. {CORRECT_IT}"
 
@@ -327,6 +373,47 @@ def environment_name(field: str) -> str:
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
     return str(alias) if alias else f"TRADEFLOW_{field.upper()}"
+
+
+def _names(field: str) -> set[str]:
+    """Every environment variable that sets a field, in capitals."""
+    alias = Settings.model_fields[field].validation_alias
+    aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return {f"TRADEFLOW_{field}".upper(), *(str(name).upper() for name in aliases if name)}
+
+
+def _given() -> dict[str, str]:
+    """Every variable that is given, in capitals, and where: `environment` or `.env`."""
+    return {name.upper(): ENV_FILE for name in dotenv_values(ENV_FILE)} | {
+        name.upper(): "environment" for name in os.environ
+    }
+
+
+def sources() -> dict[str, str]:
+    """Field → where its value comes from: `environment`, `.env` or `default`."""
+    given = _given()
+    places = {
+        field: {given[name] for name in _names(field) & given.keys()} for field in Settings.model_fields
+    }
+    return {
+        field: next((place for place in ("environment", ENV_FILE) if place in found), "default")
+        for field, found in places.items()
+    }
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables that look like settings and are none → where they are."""
+    known = {name for field in Settings.model_fields for name in _names(field)}
+    others = re.compile(r"TRADEFLOW_(FAUST_\w+|\w+_(REST|WS)_URL|SIMULATOR_URL)").fullmatch
+    return {
+        name: place
+        for name, place in sorted(_given().items())
+        if name.startswith("TRADEFLOW_") and name not in known and not others(name)
+    }
+
+
+def known_variables() -> list[str]:
+    return [environment_name(field) for field in Settings.model_fields]
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -254,7 +254,9 @@ class Tail(Service):
         known = self._known(order.order_id)
         before = known.order if order.command == "NEW" else known.cancel
         if before is not None:
-            self.conflicting_orders += before != order
+            # A plain agent knows nothing of a cancel that is under way, and may ask for one as well.
+            agents = "agent" in (before.cause.kind, order.cause.kind)
+            self.conflicting_orders += before != order and not agents
         elif order.command == "CANCEL":
             known.cancel = order
         else:

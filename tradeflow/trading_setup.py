@@ -162,8 +162,5 @@ def _read(given: Path | None, default: str) -> str:
 
 
 def _highest_fees(fees: Fees, books: Iterable[Place]) -> dict[Place, Decimal]:
-    found = {}
-    for place in books:
-        if len(place[1].split("-")) == 2 and (fee := fees.at(*place, 2**62)) is not None:
-            found[place] = max(fee.maker, fee.taker)
-    return found
+    spot = [place for place in books if len(place[1].split("-")) == 2]
+    return {place: fee for place in spot if (fee := fees.highest(*place)) is not None}

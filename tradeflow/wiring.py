@@ -33,8 +33,10 @@ from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Order, Raw, ResyncRequest, Terms
 from tradeflow.outbox import Outbox
 from tradeflow.partitions import load_maps, served_feeds
+from tradeflow.plain_orders import PlainOrders
 from tradeflow.ports import ListenError, check_listen
 from tradeflow.quiet import quiet_kafka
+from tradeflow.redis_writer import RedisWriter
 from tradeflow.runs import RunSchema
 from tradeflow.settings import settings
 from tradeflow.steering import Steering
@@ -94,7 +96,7 @@ class App(faust.App):
 
     async def on_started_init_extra_services(self) -> None:
         await super().on_started_init_extra_services()
-        for service in (tail, feed_service):
+        for service in filter(None, (tail, feed_service, redis_writer)):
             await self.add_runtime_dependency(service)
         settle_garbage()
 
@@ -149,12 +151,14 @@ def producer() -> Any:
 
 outbox = Outbox(producer, on_failure=stop_worker)
 feed_outbox = Outbox(producer, on_failure=stop_worker, limit=config.feed_buffer_bytes)
+orders = PlainOrders(outbox, maps.symbols, books)
 
 
 def state_table(name: str) -> StateTable:
     table = StateTable(
         app,
         name=name,
+        help=TABLES[name],
         beacon=app.tables.beacon,
         partitions=maps.symbols.count,
         key_type=bytes,
@@ -234,6 +238,18 @@ def owned_partitions() -> set[int]:
 
 
 steering = Steering(outbox, owned_partitions, markets.owned)
+redis_writer = (
+    RedisWriter(
+        config.redis_url.get_secret_value(),
+        markets.owned,
+        prefix=config.app_id,
+        worker=str(web_url),
+        interval=1 / config.redis_updates_per_second,
+        lifetime=config.redis_lifetime,
+    )
+    if config.redis_url
+    else None
+)
 
 if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))

@@ -82,29 +82,37 @@ def maker(hbt: Any, start: int, seconds: int, size: float, filled: Any) -> None:
     note(hbt, filled)
 
 
-def main() -> None:
-    setup = json.loads(Path("setup.json").read_text())
-    rows = json.loads(Path("events.json").read_text())
+def events_of(rows: list[Any]) -> Any:
+    """Its array of the rows (depth | trade, side, time, price, size)."""
     events = np.zeros(len(rows), event_dtype)
     for place, (kind, side, time, price, size) in enumerate(rows):
         events[place]["ev"] = KINDS[kind] | SIDES[side] | EXCH_EVENT | LOCAL_EVENT
         events[place]["exch_ts"] = events[place]["local_ts"] = time
         events[place]["px"], events[place]["qty"] = float(price), float(size)
+    return events
+
+
+def asset_of(events: Any, setup: dict[str, Any]) -> Any:
     latency = setup["latency"]
+    return (
+        BacktestAsset()
+        .data(events)
+        .linear_asset(1.0)
+        .constant_order_latency(latency, latency)
+        .risk_adverse_queue_model()
+        .partial_fill_exchange()
+        .trading_value_fee_model(setup["maker"], setup["taker"])
+        .tick_size(setup["tick"])
+        .lot_size(setup["lot"])
+    )
+
+
+def main() -> None:
+    setup = json.loads(Path("setup.json").read_text())
+    events = events_of(json.loads(Path("events.json").read_text()))
     results = {}
     for name, run in (("taker", taker), ("maker", maker)):
-        asset = (
-            BacktestAsset()
-            .data(events)
-            .linear_asset(1.0)
-            .constant_order_latency(latency, latency)
-            .risk_adverse_queue_model()
-            .partial_fill_exchange()
-            .trading_value_fee_model(setup["maker"], setup["taker"])
-            .tick_size(setup["tick"])
-            .lot_size(setup["lot"])
-        )
-        hbt = HashMapMarketDepthBacktest([asset])
+        hbt = HashMapMarketDepthBacktest([asset_of(events, setup)])
         filled = np.zeros(2 * setup["seconds"] + 2)
         run(hbt, setup["start"], setup["seconds"], setup["size"], filled)
         state = hbt.state_values(0)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import re
 import types
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -15,6 +12,7 @@ import msgspec
 
 from tradeflow import messages, topics
 from tradeflow.partitions import load_maps
+from tradeflow.schemas import class_doc, components, field_docs
 
 HEAD = f"""\
 # Topics
@@ -195,14 +193,14 @@ def general_name(topic: str, exchanges: Collection[str]) -> str:
 def _record(record: type[msgspec.Struct]) -> Iterator[str]:
     tag = record.__struct_config__.tag
     yield f"### `{record.__name__}`" + (f", `type` = `{tag}`" if tag else "")
-    if says := _class_doc(record):
+    if says := class_doc(record):
         yield from ("", says)
     yield from ("", "| Field | Type | |", "|---|---|---|")
-    says_of = _field_docs(record)
+    says_of = field_docs(record)
     for field in msgspec.structs.fields(record):
         yield f"| `{field.name}` | {_type_name(field.type)} | {says_of.get(field.name, '')} |"
         if field.type in (messages.Cause, messages.Listing):
-            says_of_part = _field_docs(field.type)
+            says_of_part = field_docs(field.type)
             for part in msgspec.structs.fields(field.type):
                 says = says_of_part.get(part.name, "")
                 yield f"| `{field.name}.{part.name}` | {_type_name(part.type)} | {says} |"
@@ -230,36 +228,6 @@ def _file(topic: str) -> str:
 
 
 def _schema(name: str, topic: Topic) -> str:
-    found = msgspec.json.schema(topic.records)
-    definitions = found.pop("$defs")
-    for record_name, definition in definitions.items():
-        record = getattr(messages, record_name)
-        definition.pop("description", None)  # msgspec repeats the base class's
-        if says := _class_doc(record):
-            definition["description"] = says
-        for field, says in _field_docs(record).items():
-            definition["properties"][field]["description"] = says
+    (found,), definitions = components([topic.records], "#/$defs/{name}")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name}
     return json.dumps({**head, **found, "$defs": definitions}, indent=2, ensure_ascii=False) + "\n"
-
-
-def _class_doc(record: type[msgspec.Struct]) -> str:
-    return _one_line(record.__dict__.get("__doc__") or "")
-
-
-def _field_docs(record: type[msgspec.Struct]) -> dict[str, str]:
-    """The string below each field, own and inherited."""
-    found: dict[str, str] = {}
-    for base in reversed(record.__mro__):
-        if not base.__module__.startswith(messages.__name__):
-            continue
-        (tree,) = ast.parse(inspect.getsource(base)).body
-        assert isinstance(tree, ast.ClassDef)
-        for statement, below in zip(tree.body, tree.body[1:], strict=False):
-            if isinstance(statement, ast.AnnAssign) and isinstance(below, ast.Expr):
-                found[ast.unparse(statement.target)] = _one_line(ast.literal_eval(below.value))
-    return found
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()

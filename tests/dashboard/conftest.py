@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from scripts import screenshots
 from tests.faults.cluster import until
+from tests.redis_server import RedisServer
 from tradeflow.demo.stack import Stack
 from tradeflow.ports import free_port
 from tradeflow.settings import load_settings
@@ -25,7 +28,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         simulator_options=("--rate", "100", "--depth", "40"),
     )
     stack.env["TRADEFLOW_TOKEN"] = TOKEN
-    with stack:
+    with ExitStack() as running:
+        if shutil.which("redis-server"):
+            redis = running.enter_context(RedisServer(tmp_path_factory.mktemp("redis")))
+            stack.env["REDIS_URL"] = redis.url
+        running.enter_context(stack)
         wait_live(stack)
         until(lambda: stack.get("/orders")["orders"], 60, "an order comes")
         yield stack

@@ -16,7 +16,7 @@ from tests.faults.cluster import _read
 from tradeflow import topics
 from tradeflow.demo.stack import Stack
 from tradeflow.market import Market
-from tradeflow.messages import MarketEvent, Order
+from tradeflow.messages import Execution, MarketEvent, Order
 from tradeflow.ports import free_port
 from tradeflow.recording import RecordingReader
 from tradeflow.recording.command import record_topics
@@ -110,6 +110,35 @@ def replayed_in_pieces(file: Path, seed: int) -> tuple[int, str, int]:
                 market = _restarted(new_market(reader.header, partition, strategies, trading), stored)
                 at, restarts = cut, restarts + 1
     return digest.count, digest.sha256(), restarts
+
+
+def paper_again(file: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """(recorded, made again) by execution id: what the paper exchange reports on the recorded log, orders reaching the
+    gate where they did."""
+    recorded: dict[str, bytes] = {}
+    made: dict[str, bytes] = {}
+    decode = msgspec.json.Decoder(MarketEvent).decode
+    with file.open("rb") as data:
+        reader = RecordingReader(data)
+        strategies = recorded_strategies(reader.header, print)
+        trading = trading_of(reader.header, strategies)
+        markets: dict[int, Market] = {}
+        for one in reader:
+            if one.topic != topics.MARKET_EVENTS:
+                continue
+            market = markets.get(one.partition) or new_market(
+                reader.header, one.partition, strategies, trading, venue=trading.venue
+            )
+            markets[one.partition] = market
+            event = decode(one.value or b"")
+            if isinstance(event, Execution):
+                recorded.setdefault(event.execution_id, one.value or b"")
+            market.apply(event, one.offset, one.appended)
+            for output in market.take_outputs():
+                if output.topic == topics.MARKET_EVENTS:
+                    said = msgspec.json.decode(output.value, type=Execution)
+                    made.setdefault(said.execution_id, output.value)
+    return recorded, made
 
 
 def _restarted(market: Market, stored: dict[tuple[str, str], bytes]) -> Market:

@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 
 import click
-import msgspec
 
-from tests.faults.live_run import live_stack, record, replayed_in_pieces, sent, trade
+from tests.faults.live_run import live_stack, paper_again, record, replayed_in_pieces, sent, trade
+from tradeflow.backtest.fills import Beside
 from tradeflow.backtest.run import run_job
 from tradeflow.backtest.sweep import Job
-from tradeflow.recording import RecordingReader
 from tradeflow.replay.command import replay_file
 
 
@@ -42,6 +41,12 @@ def main(seconds: float, replays: int) -> None:
                 f"replay {'identical' if whole else found.first or verdicts.first}; {same} of {replays} in pieces "
                 f"({sum(restarts for *_, restarts in again)} restarts) identical"
             )
+            recorded, made = paper_again(file)
+            alike = sum(made.get(key) == value for key, value in recorded.items())
+            differ += len(recorded) - alike
+            click.echo(
+                f"  the paper exchange on the recorded log: {alike:,} of {len(recorded):,} reports identical"
+            )
             click.echo(_fills(file))
     raise SystemExit(bool(differ))
 
@@ -50,22 +55,13 @@ def _fills(file: Path) -> str:
     """How far a backtest of the same recording is from the live paper run."""
     job = Job(file, (), (), None, 1.0)
     started = time.process_time()
-    one = run_job(job)
+    beside = Beside.nothing()
+    one = run_job(job, beside)
     took = time.process_time() - started
     identical = all(run_job(job) == one for _ in range(9))
-    live: dict[str, str] = {}
-    fills = 0
-    with file.open("rb") as data:
-        for record_ in RecordingReader(data):
-            if record_.topic == "executions":
-                execution = msgspec.json.decode(record_.value or b"")
-                if execution["execution_id"] not in live:
-                    live[execution["execution_id"]] = execution["status"]
-                    fills += execution["last_size"] is not None
-    return (
-        f"  backtest: {one.fills} fills (live {fills}), {one.orders} orders, 10 of 10 "
-        f"{'identical' if identical else 'DIFFERENT'}, {one.events / took:,.0f} events/s of one core"
-    )
+    rate = f"{one.events / took:,.0f} events/s of one core"
+    said = f"backtest: 10 of 10 {'identical' if identical else 'DIFFERENT'}, {rate}"
+    return "\n".join(f"  {line}" for line in (said, *beside.lines()))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.live_run import live_stack, record, replayed_in_pieces, sent, trade
+from tests.faults.live_run import live_stack, paper_again, record, replayed_in_pieces, sent, trade
 from tradeflow.replay.command import replay_file
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(300)]
@@ -26,6 +26,9 @@ def test_replays_of_a_live_run_send_its_orders(tmp_path: Path) -> None:
     # Of the last orders the gate may have decided after the end of what was recorded.
     assert verdicts.same and verdicts.identical + verdicts.not_compared == verdicts.recorded, verdicts.first
     assert verdicts.identical > 20
+    reported, made = paper_again(file)
+    assert len(reported) > 20
+    assert {key: made[key] for key in reported} == reported, "fills are a function of the log"
     restarts = 0
     for seed in (1, 2, 3):
         again, digest, count = replayed_in_pieces(file, seed)

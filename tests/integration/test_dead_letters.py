@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from tests.faults.cluster import Cluster, until
 from tradeflow import topics
-from tradeflow.dead_letter_command import dead_letters_command
+from tradeflow.commands.dead_letters import dead_letters_command
 from tradeflow.dead_letters import MAX_ORIGINAL
 from tradeflow.messages import DeadLetter
 from tradeflow.ports import free_port
@@ -124,5 +124,5 @@ def test_what_can_not_be_sent_again_is_refused_in_words(kafka: str) -> None:
 
 def test_without_a_kafka_it_says_so() -> None:
     done = verb(f"127.0.0.1:{free_port()}")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "no answer of Kafka at 127.0.0.1" in done.output and "KAFKA_BROKERS" in done.output

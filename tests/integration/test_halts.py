@@ -158,7 +158,7 @@ def test_parameters_change_while_it_runs(stack: Stack) -> None:
 def test_what_would_do_nothing_is_refused(stack: Stack) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         post(stack, "/control/halt", strategy="nobody")
-    assert caught.value.code == 400
+    assert caught.value.code == 422
     assert b"STRATEGIES has no 'nobody', but busy" in caught.value.read()
 
 

@@ -34,6 +34,7 @@ TOKEN = "token-seen-nowhere-0123456789"
 SECRETS = {
     "BINANCE_API_KEY": "binance-key-seen-nowhere",
     "BINANCE_SECRET_KEY": "binance-secret-seen-nowhere",
+    "REDIS_URL": "rediss://somebody:redis-Passw0rd-seen-nowhere@127.0.0.1:1/0",  # nobody is there
     "TRADEFLOW_MAVEN_URL": "https://somebody:maven-Passw0rd-seen-nowhere@127.0.0.1:1/maven",
 }
 SASL = {"kafka_sasl_username": USER, "kafka_sasl_password": PASSWORD}
@@ -230,7 +231,8 @@ def test_no_secret_is_in_any_answer_log_or_error(secure: SecureKafka, stack: Sta
     seen = {child.name: child.log() for child in stack.children}
     for url in urls(stack):
         for path in ("/", "/books", "/books/binance/BTC-USDT", "/top-of-book/BTC-USDT", "/trades/BTC-USDT",
-                     "/orders", "/orders/none", "/feeds", "/health", "/ready", "/stats", "/settings"):  # fmt: skip
+                     "/orders", "/orders/none", "/feeds", "/health", "/ready", "/stats", "/metrics",
+                     "/settings"):  # fmt: skip
             _, headers, body = ask("GET", url + path, TOKEN)
             seen[url + path] = f"{headers}{body.decode()}"
     env = {**os.environ, **stack.env, "KAFKA_BROKERS": secure.sasl}
@@ -245,8 +247,9 @@ def test_no_secret_is_in_any_answer_log_or_error(secure: SecureKafka, stack: Sta
     assert "doesn't accept TRADEFLOW_KAFKA_SASL_USERNAME=tradeflow-worker" in seen["wrong password"]
     complaints = re.findall(r"\[(?:WARNING|ERROR|CRITICAL)\]", seen["wrong password"])
     assert len(complaints) <= 5
+    assert "Redis at 127.0.0.1:1 takes no tops of books" in stack.children[1].log()
     assert all(len(text) > 10 for text in seen.values())
-    secrets = [PASSWORD, KEY_PASSWORD, WRONG, TOKEN, *SECRETS.values(), "maven-Passw0rd"]
+    secrets = [PASSWORD, KEY_PASSWORD, WRONG, TOKEN, *SECRETS.values(), "maven-Passw0rd", "redis-Passw0rd"]
     found = [(name, secret) for name, text in seen.items() for secret in secrets if secret in text]
     assert found == []
 

@@ -15,13 +15,14 @@ from click.testing import CliRunner
 
 from tradeflow.backtest import Backtest
 from tradeflow.backtest.command import backtest_command
+from tradeflow.backtest.fills import Beside, Filled, Fills, difference
 from tradeflow.backtest.result import drawdowns, sharpe
 from tradeflow.backtest.run import run_job
 from tradeflow.backtest.sweep import Change, Job, changed, combinations, parse_change, parse_sweep, run_all
 from tradeflow.execution import Fees, PaperExchange
 from tradeflow.execution.fees import parse_fees
 from tradeflow.market import Market
-from tradeflow.messages import Clock, Delta, Snapshot
+from tradeflow.messages import Clock, Delta, Execution, Snapshot
 from tradeflow.recording import Header, Record, RecordingReader, RecordingWriter
 from tradeflow.replay.command import replay_command, replay_file
 from tradeflow.simulator import paper_log
@@ -254,7 +255,7 @@ def test_table_json_and_page(tmp_path):
         "imbalance.enter=0.65",
         "--sample",
         "1",
-        "--json",
+        "--json-file",
         str(json_file),
         "--html",
         str(page),
@@ -274,9 +275,11 @@ def test_table_json_and_page(tmp_path):
 def test_a_sweep_has_a_row_for_each_combination(tmp_path):
     json_file = tmp_path / "sweep.json"
     options = ["--sweep", "imbalance.enter=0.5:0.6:0.1", "--sweep", "arbitrage.max_size=0.1,0.2"]
-    result = CliRunner().invoke(backtest_command, [str(SAMPLE), *options, "--json", str(json_file)])
+    result = CliRunner().invoke(backtest_command, [str(SAMPLE), *options, "--json-file", str(json_file)])
     assert result.exit_code == 0, result.output
     rows = json.loads(json_file.read_text())
+    printed = CliRunner().invoke(backtest_command, [str(SAMPLE), *options, "--json"])
+    assert printed.exit_code == 0 and json.loads(printed.stdout) == rows
     assert [row["parameters"] for row in rows] == [
         [f"imbalance.enter={enter}", f"arbitrage.max_size={size}"]
         for enter in ("0.5", "0.6")
@@ -291,13 +294,78 @@ def test_a_sweep_has_a_row_for_each_combination(tmp_path):
         ([str(SAMPLE), "--set", "nothing=1"], "none of imbalance, arbitrage have it"),
         ([str(SAMPLE), "--strategies", "nobody"], "'nobody'"),
         ([str(Path(__file__))], "is no recording"),
-        ([str(SAMPLE), "--sweep", "enter=1:2:1", "--html", "x.html"], "--html shows one backtest"),
+        ([str(SAMPLE), "--sweep", "enter=1:2:1", "--html", "x.html"], "are for one backtest"),
     ],
 )
 def test_what_is_wrong_is_told(arguments, says):
     result = CliRunner().invoke(backtest_command, arguments)
     assert result.exit_code in (1, 2)
     assert says in result.output
+
+
+# --- beside the live run ---
+
+
+def test_a_backtest_of_what_a_backtest_would_have_written_differs_in_nothing():
+    beside = Beside.nothing()
+    result = run_job(job(), beside)
+    found = difference(beside.live.fills, beside.tested)
+    assert found.live == found.tested == found.both == found.same == result.orders > 50
+    assert (found.other_price, found.other_size, found.better) == (0, 0, 0)
+    assert found.filled_live == found.filled_tested > 50
+    shown = CliRunner().invoke(backtest_command, [str(SAMPLE), "--beside-live"])
+    assert str(found) in shown.output and "reached the gate after 0.0 ms (median)" in shown.output
+
+
+def test_a_slower_exchange_fills_other_orders():
+    beside = Beside.nothing()
+    run_job(job()._replace(latency=1.5), beside)
+    found = difference(beside.live.fills, beside.tested)
+    assert found.same < found.both and found.other_size + found.other_price == found.both - found.same
+
+
+def test_differences_are_reckoned_order_by_order():
+    def fills(*rows):
+        made = Fills()
+        for order_id, side, *parts in rows:
+            made.by_order[order_id] = Filled(side)
+            for number, (price, size) in enumerate(parts):
+                said = execution_of(order_id, number, price, size)
+                made.execution(said)
+                made.execution(said)
+        return made
+
+    live = fills(
+        ("a", "buy", ("100", "1")), ("b", "buy", ("101", "2")), ("c", "sell", ("50", "4")), ("d", "buy")
+    )
+    here = fills(
+        ("a", "buy", ("100", "0.5"), ("100", "0.5")),
+        ("b", "buy", ("99.99", "2")),
+        ("c", "sell", ("50", "3")),
+        ("e", "buy"),
+    )
+    found = difference(live, here)
+    assert (found.live, found.tested, found.both) == (4, 4, 3)
+    assert (found.same, found.other_price, found.other_size) == (1, 1, 1)
+    assert found.better == Decimal("2.02") / Decimal(202) * 10_000
+    assert (found.filled_live, found.filled_tested) == (3, 3)
+
+
+def execution_of(order_id, number, price, size):
+    return Execution(
+        exchange="binance",
+        symbol="BTC-USDT",
+        execution_id=f"{order_id}-{number}",
+        order_id=order_id,
+        number=number,
+        strategy="s",
+        side="buy",
+        status="PARTIALLY_FILLED",
+        last_price=price,
+        last_size=size,
+        leaves_size="0",
+        receipt_time=1,
+    )
 
 
 # --- memory ---

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from bench import paper_runs, report
-from bench.latency import percentile
+from bench import book, paper_runs, pipeline, recovery, report, scaling
+from bench.__main__ import PARTS
+from bench.goals import Goal, Section, costs, keep, rows
+from bench.latency import histogram, milliseconds
 from bench.load import Load
+from bench.options import parse
 from bench.processes import ROOT
 from bench.recovery import Recovery
+from bench.skew import skew
 from tables.book import Book
-from tradeflow.messages import Delta, Snapshot
+from tradeflow.market import Market
+from tradeflow.messages import Delta, Raw, Snapshot
+from tradeflow.normalize import normalize
 
 
 def test_the_load_is_the_same_every_time() -> None:
@@ -40,9 +47,103 @@ def test_the_reference_agrees_with_a_book_fed_with_the_records() -> None:
     assert sum(map(len, load.tops.values())) > 1_000
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (0.999, 100), (1, 100), (0.01, 1)])
-def test_percentiles_are_values_that_occurred(share: float, expected: int) -> None:
-    assert percentile(range(1, 101), share) == expected
+def test_a_histogram_is_exact_to_three_digits() -> None:
+    made = histogram(range(1_000, 10_001_000, 1_000))  # 1 µs … 10 ms
+    assert milliseconds(made, 50) == pytest.approx(5, rel=1e-3)
+    assert milliseconds(made, 99) == pytest.approx(9.9, rel=1e-3)
+    assert milliseconds(made, 100) == pytest.approx(10, rel=1e-3)
+    assert milliseconds(histogram([0, 60_000_000_000]), 100) == pytest.approx(60_000, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        (Goal("fast", 2.0, "≥", 2.0), True),
+        (Goal("fast", 1.9, "≥", 2.0), False),
+        (Goal("small", 2.0, "≤", 2.0), True),
+        (Goal("small", 2.1, "≤", 2.0), False),
+        (Goal("told", 2.1), None),
+    ],
+)
+def test_a_goal_is_met_or_not(goal: Goal, met: bool | None) -> None:
+    assert goal.met is met
+    assert goal.row("x")[3] == {True: "met", False: "**not met**", None: ""}[met]
+
+
+def test_the_table_of_goals_is_made_of_what_was_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "benchmarks.json"
+    keep("book", Section({}, [Goal("a", 3.0, "≤", 2.0)], {"book_us": 1.5}), "make bench", "- a day", kept)
+    keep("memory", Section({}, [Goal("b", 3.0)], {"level_bytes": 180.0}), "make bench", "- a day", kept)
+    keep("book", Section({}, [Goal("a", 1.25, "≤", 2.0)], {"book_us": 1.0}), "make bench", "- later", kept)
+    assert rows(["memory", "book", "latency"], kept) == [
+        ["b", "", "3.00 ×", "", "`--only memory`"],
+        ["a", "≤ 2.00 ×", "1.25 ×", "met", "`--only book`"],
+    ]
+    assert costs(kept) == {"book_us": 1.0, "level_bytes": 180.0}
+
+
+def test_every_part_has_its_place_in_the_page_and_its_text() -> None:
+    page, template = (ROOT / "docs" / "benchmarks.md").read_text(), report.TEMPLATE.read_text()
+    for part in ("goals", *PARTS):
+        for text in (page, template):
+            assert f"<!-- {part} -->\n" in text and f"<!-- /{part} -->\n" in text
+
+
+def test_a_tenth_of_everything_is_less_of_each() -> None:
+    whole, quick = parse(list(PARTS), ["tradeflow"], []), parse(list(PARTS), ["tradeflow"], ["--quick"])
+    assert quick.deltas < whole.deltas and quick.frames < whole.frames and quick.repeats == 1
+    assert sum(quick.many) < sum(whole.many) and quick.rates == whole.rates == [200, 1000, 5000]
+
+
+def test_the_load_of_the_pipeline_is_what_its_reference_says() -> None:
+    """Raw records through normalize and a Market: the final books, in order, with no gap."""
+    load = pipeline.RawLoad(2_000, 8).make()
+    market = Market(0, list(load.levels))
+    decode = msgspec.json.Decoder(Raw).decode
+    for records in (load.snapshots, load.records):
+        values = [value for parts in records.values() for found in parts for _, value in found]
+        for offset, value in enumerate(values):
+            market.apply(normalize(decode(value)), offset)
+    assert market.counts["gaps"] == 0 and sum(market.counts["deltas"].values()) == 2_000
+    for place, levels in load.levels.items():
+        book = market.books[place].book
+        assert (book.bids.sizes, book.asks.sizes) == levels
+
+
+@pytest.mark.parametrize("case", book.CASES)
+def test_all_books_that_are_compared_agree(case: str) -> None:
+    changes, _ = book.CASES[case]
+    books = [make() for make in book.BOOKS.values()]
+    [snapshot] = Load(0, 1, seed=3, depth=300).make().snapshots[0]
+    event = msgspec.json.decode(snapshot[1], type=Snapshot)
+    for one in books:
+        one.replace(event.bids, event.asks)
+    for bids, asks in changes(300, 400):
+        tops = set()
+        for one in books:
+            one.update(bids, asks)
+            best = one.best_bid, one.best_ask
+            tops.add(tuple(float(side[0] if isinstance(side, tuple) else side) for side in best))
+        assert len(tops) == 1
+
+
+def test_the_model_grows_with_its_market() -> None:
+    size = scaling.sizes()
+    assert 100 < size.event < size.raw < 500
+    small, large = (
+        scaling.demand(scaling.Whole(deltas=deltas), 20.0, 30.0, 180.0, size) for deltas in (1e5, 1e6)
+    )
+    assert large.workers == 50 and small.workers == 5, "30 µs at 60 %"
+    assert large.written == pytest.approx(10 * small.written) and large.disk == pytest.approx(10 * small.disk)
+    assert large.memory == small.memory == pytest.approx(40 * 1_000 * 2_000 * 180 / 1e9)
+    assert large.busiest == pytest.approx(133_592, rel=1e-4), "1 / (1 + 1/2 + … + 1/1000) of a million"
+    assert large.limit == pytest.approx(33_333, rel=1e-4)
+
+
+def test_skew_is_never_below_what_one_symbol_alone_makes() -> None:
+    one = skew(200, 1.5, workers=4, partitions=4)
+    assert 1 < one.least <= one.balanced <= one.dealt * 1.01
+    assert skew(200, 0.0, workers=4, partitions=4).dealt == pytest.approx(1)
 
 
 def test_the_papers_send_the_same_orders_whatever_becomes_of_them() -> None:
@@ -70,8 +171,8 @@ def test_rules_of_a_desk_that_changes_none_are_the_paper_exchanges_own(
 
 def test_a_part_of_the_report_is_made_anew_and_nothing_else_touched() -> None:
     document = (ROOT / "docs" / "benchmarks.md").read_text()
-    found = report.recovery_table([Recovery("other", 4.0, 8.0), Recovery("tradeflow", 2.0, 2.0)])
-    values = {"command": 'make bench ARGS="…"', "machine": "- a day", "books": 2, "depth": 9, "deltas": 40}
+    found = recovery.recovery_table([Recovery("other", 2, 4.0, 8.0), Recovery("tradeflow", 2, 2.0, 2.0)])
+    values = {"command": 'make bench ARGS="…"', "machine": "- a day", "depth": 9, "deltas": 40}
     once = report.refreshed(document, "recovery", table=found, repeats=1, **values)
     for text in ('make bench ARGS="…"', "- a day", "0.50 ×", "0.25 ×"):
         assert text in once

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from tradeflow.cli import main
-from tradeflow.commands import partition_map_command, show_config_command
+from tradeflow.commands.partition_map import partition_map_command
+from tradeflow.commands.show_config import show_config_command
 
 
 def test_a_partition_map_is_made_and_extended(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_options_before_a_verb_of_our_own_are_not_lost(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as ended:
         main(["--json", "show-config"])
     assert ended.value.code == 0
-    assert json.loads(capsys.readouterr().out)["ORDER_BOOK_DEPTH"] == 20
+    assert json.loads(capsys.readouterr().out)["ORDER_BOOK_DEPTH"] == {"value": 20, "source": "default"}
     with pytest.raises(SystemExit) as ended:
         main(["--loud", "show-config"])
     assert ended.value.code == 2

@@ -11,6 +11,7 @@ import pytest
 
 from tradeflow.market import BookChange
 from tradeflow.partitions import load_maps
+from tradeflow.plain_orders import plain_order
 from tradeflow.strategies import load_strategies
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -71,3 +72,31 @@ async def test_the_plain_agent_reads_book_changes(capsys, what, said):
     async with plain_agent.wide_spreads.test_context() as agent:
         await agent.put(change(**what))
     assert capsys.readouterr().out == said
+
+
+async def test_the_plain_agent_orders_while_the_spread_is_wide(monkeypatch):
+    plain_orders = importlib.import_module("docs.examples.plain_orders")
+    sent = []
+
+    class Orders:
+        async def send(self, action, *, strategy, change):
+            order = plain_order(action, strategy, change)
+            sent.append(("NEW", order.exchange, order.price))
+            return order
+
+        async def cancel(self, order, *, change):
+            sent.append(("CANCEL", order.exchange, change.sequence))
+
+    monkeypatch.setattr(plain_orders, "orders", Orders())
+    async with plain_orders.spread_maker.test_context() as agent:
+        for sequence, ask in enumerate(("100.01", "100.06", "100.07", "100.02")):
+            await agent.put(change(ask=(ask, "1"), sequence=sequence))
+        await agent.put(change(ask=("107", "1"), exchange="kraken", state="stale"))
+    assert sent == [("NEW", "binance", "100"), ("CANCEL", "binance", 3)]
+
+
+def test_the_strategys_test_on_paper_passes(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.delitem(sys.modules, "dip", raising=False)
+    dip_on_paper = importlib.import_module("docs.examples.dip_on_paper")
+    dip_on_paper.test_dip_on_paper()

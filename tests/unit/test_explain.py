@@ -7,8 +7,8 @@ import io
 import msgspec
 from rich.console import Console
 
+from tradeflow.commands.explain import show
 from tradeflow.explain import Explanation, SeenBook, Stage, _versions
-from tradeflow.explain_command import show
 from tradeflow.messages import Cause, Execution, Order
 from tradeflow.recording import Record
 from tradeflow.strategies.imbalance import Imbalance

@@ -6,7 +6,8 @@ import pytest
 from feed_server import Sent
 
 from tables.order_books import OrderBook
-from tradeflow.feeds.publisher import Gap, Publisher
+from tradeflow.feeds.numbers import Gap
+from tradeflow.feeds.publisher import Publisher
 from tradeflow.messages import Listing, RawBook, RawDown, RawHeartbeat, RawInstrument, RawTrade
 
 SECOND = 1_000_000_000

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from market_log import execution
+from market_log import command, execution
 
 from tradeflow.market import orders as module
 from tradeflow.market.orders import NEXT, Orders, TrackedOrder
@@ -104,8 +104,8 @@ def test_a_canceled_order_may_fill_until_the_venue_has_heard():
     cancel = orders.ask_cancel(one, CAUSE, 5)
     assert (cancel.command, cancel.order_id, cancel.event_time) == ("CANCEL", sent.order_id, 5)
     assert orders.ask_cancel(one, CAUSE, 6) is None, "once an order"
-    assert orders.command(cancel) is one and one.status == "PENDING_CANCEL"
-    assert orders.command(cancel) is None and orders.repeated == 1
+    assert orders.command(command(cancel)) is one and one.status == "PENDING_CANCEL"
+    assert orders.command(command(cancel)) is None and orders.repeated == 1
     orders.apply(execution(sent, "ACCEPTED", 0))
     orders.apply(execution(sent, "PARTIALLY_FILLED", 1, filled="1", leaves="1"))
     assert (one.status, one.filled) == ("PENDING_CANCEL", "1")
@@ -117,15 +117,15 @@ def test_repetitions_change_nothing():
     sent = order()
     orders = with_order(sent)
     assert not orders.add(tracked(sent))
-    assert orders.command(sent)
+    assert orders.command(command(sent))
     fill = execution(sent, "PARTIALLY_FILLED", 1, filled="1", leaves="1")
     for report in (execution(sent, "SUBMITTED", -1), execution(sent, "ACCEPTED", 0), fill):
         assert orders.apply(report)
         assert orders.apply(report) is None
     assert orders.apply(execution(sent, "PARTIALLY_FILLED", 0, filled="2", leaves="0")) is None
-    assert orders.command(sent) is None, "it has its verdict"
+    assert orders.command(command(sent)) is None, "it has its verdict"
     assert (orders.repeated, orders.refused, orders.unknown) == (6, 0, 0)
-    assert orders.command(order(1)) is None and orders.apply(execution(order(1), "FILLED")) is None
+    assert orders.command(command(order(1))) is None and orders.apply(execution(order(1), "FILLED")) is None
     assert orders.unknown == 2
 
 

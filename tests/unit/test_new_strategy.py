@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from tradeflow.new_strategy import new_strategy_command
+from tradeflow.commands.new_strategy import new_strategy_command
 
 
 def test_the_files_pass_as_they_are(tmp_path):

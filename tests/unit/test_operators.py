@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from click.testing import CliRunner
 
-from tradeflow import operator_commands
+from tradeflow.commands import halts, strategies, worker
 from tradeflow.market import Market
 from tradeflow.messages import Steer
 from tradeflow.operators import Word, WordError, steer_for
@@ -32,6 +34,7 @@ def test_a_word_is_put_into_the_topics_form():
         "me",
     )
     assert said.offset == -1 and said.receipt_time > 0
+    assert steer("reduce-only", agent="spread-maker").strategy == "spread-maker", "whoever that is"
     assert steer("parameters", strategy="imbalance", parameters={"enter": "0.7"}).parameters == {
         "enter": "0.7"
     }
@@ -44,6 +47,9 @@ def test_a_word_is_put_into_the_topics_form():
         ("halt", {"strategy": "imbalanze"}, "STRATEGIES has no 'imbalanze', but arbitrage, imbalance"),
         ("halt", {"symbol": "SOL-USDT"}, "SOL-USDT is not served, but BTC-USDT, ETH-USDT"),
         ("halt", {"symbol": "?"}, r"\?"),
+        ("halt", {"agent": "a b"}, "name a plain agent"),
+        ("halt", {"agent": "one", "strategy": "imbalance"}, "no strategy beside it"),
+        ("parameters", {"agent": "one", "parameters": {"enter": "1"}}, "for it has none"),
         ("halt", {"parameters": {"enter": "1"}}, "parameters are for the action `parameters`"),
         ("parameters", {"strategy": "imbalance"}, "which needs at least one"),
         ("parameters", {"parameters": {"enter": "1"}}, "name it, and no symbol"),
@@ -106,7 +112,7 @@ def run(monkeypatch):
         said.append(steer)
         return 7
 
-    monkeypatch.setattr(operator_commands, "say", say)
+    monkeypatch.setattr(halts, "say", say)
 
     def run(command, *arguments):
         done = CliRunner().invoke(command, arguments)
@@ -116,25 +122,25 @@ def run(monkeypatch):
 
 
 def test_halt_and_resume(run):
-    done, said = run(operator_commands.halt_command, "--strategy", "imbalance", "--reason", "odd")
+    done, said = run(halts.halt_command, "--strategy", "imbalance", "--reason", "odd")
     assert done.output == "halt: imbalance (control@7); in force on every worker within a second\n"
     assert (said[0].action, said[0].strategy, said[0].reason) == ("halt", "imbalance", "odd")
     assert "@" in said[0].by
-    done, said = run(operator_commands.halt_command, "--reduce-only", "--symbol", "BTCUSDT")
+    done, said = run(halts.halt_command, "--reduce-only", "--symbol", "BTCUSDT")
     assert (said[1].action, said[1].symbol) == ("reduce-only", "BTC-USDT")
-    done, said = run(operator_commands.resume_command)
+    done, said = run(halts.resume_command)
     assert done.output.startswith("resume: everything (control@7)")
-    done, said = run(operator_commands.halt_command, "--strategy", "nobody")
+    done, said = run(halts.halt_command, "--strategy", "nobody")
     assert done.exit_code == 1 and "STRATEGIES has no 'nobody'" in done.output and len(said) == 3
 
 
 def test_parameters_are_set(run):
-    done, said = run(operator_commands.strategies_command, "set", "imbalance", "enter=0.7", "levels=3")
+    done, said = run(strategies.strategies_command, "set", "imbalance", "enter=0.7", "levels=3")
     assert done.exit_code == 0, done.output
     assert said[0].parameters == {"enter": "0.7", "levels": "3"}
-    done, _ = run(operator_commands.strategies_command, "set", "imbalance", "enter")
+    done, _ = run(strategies.strategies_command, "set", "imbalance", "enter")
     assert done.exit_code == 2 and "write each parameter as NAME=VALUE" in done.output
-    done, _ = run(operator_commands.strategies_command, "set", "imbalance", "enter=high")
+    done, _ = run(strategies.strategies_command, "set", "imbalance", "enter=high")
     assert done.exit_code == 1 and "enter='high'" in done.output
 
 
@@ -152,14 +158,21 @@ def test_strategies_are_listed(run, monkeypatch):
         "shadow": True,
     }
     monkeypatch.setattr(
-        operator_commands, "get", lambda url: {"strategies": [one], "silent_workers": ["http://w2"]}
+        worker,
+        "get",
+        lambda url, timeout: {
+            "strategies": [one],
+            "totals": [{**one, "symbols": ["BTC-USDT", "ETH-USDT"], "orders": 1400}],
+            "silent_workers": ["http://w2"],
+        },
     )
-    done, _ = run(operator_commands.strategies_command)
+    done, _ = run(strategies.strategies_command)
     assert "imbalance  BTC-USDT  enter=0.7" in done.output
     assert "-1.23 USDT  1.2 s  shadow" in done.output
+    assert re.search(r"imbalance +all 2 +1,400 +1 +-1.23 USDT +1.2 s", done.output)
     assert "http://w2 doesn't answer" in done.output
 
 
 def test_no_worker_is_told(run):
-    done, _ = run(operator_commands.strategies_command, "--url", "http://127.0.0.1:9")
-    assert done.exit_code == 1 and "no worker answers at http://127.0.0.1:9" in done.output
+    done, _ = run(strategies.strategies_command, "--url", "http://127.0.0.1:9")
+    assert done.exit_code == 3 and "no worker answers at http://127.0.0.1:9" in done.output

@@ -313,8 +313,8 @@ def test_what_one_of_our_orders_got_no_other_gets():
 @pytest.mark.parametrize(
     ("price", "size", "code", "reason"),
     [
-        ("100.2", "1", "PRICE_TICK", "price 100.2 is no multiple of the tick 0.5"),
-        ("100", "1.005", "SIZE_LOT", "size 1.005 is no multiple of the lot 0.01"),
+        ("100.2", "1", "TICK", "price 100.2 is no multiple of the tick 0.5"),
+        ("100", "1.005", "LOT", "size 1.005 is no multiple of the lot 0.01"),
         ("100", "0.09", "MIN_NOTIONAL", "notional 9 is below the least, 10 USDT"),
         (None, "0.09", "MIN_NOTIONAL", "notional 9.09 is below the least, 10 USDT"),  # at the best ask
     ],

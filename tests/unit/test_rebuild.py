@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from market_histories import BOOKS, history, market, steps
 
-from tradeflow.messages import Clock, Delta, Keyframe, Order, Snapshot
+from tradeflow.messages import Cause, Clock, Delta, Keyframe, Order, Snapshot
 from tradeflow.rebuild import AtCause, AtRecord, AtTime, NeverThere, Rebuild
 
 OPTIONS = {"silence_ns": 3_000_000_000, "max_jump": 0.005}
@@ -106,6 +106,17 @@ def test_what_a_strategy_saw_is_rebuilt(plan):
         rebuild = past.rebuilt(AtCause(order.cause, order.event_time))
         before = offset - 1 if order.cause.kind == "timer" and order.cause.timer != "silence" else offset
         assert {name: seen(rebuild.book(*name)) for name in BOOKS} == past.books[before], order.cause
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps, st.data())
+def test_what_a_plain_agent_may_have_seen_is_all_up_to_its_moment(plan, data):
+    past = Past(plan)
+    assume(len(past.times) > 2)
+    moment = data.draw(st.sampled_from(past.times[:-1]))
+    rebuild = past.rebuilt(AtCause(Cause(kind="agent"), moment))
+    last = max(offset for offset, time in enumerate(past.times) if time <= moment)
+    assert {name: seen(rebuild.book(*name)) for name in BOOKS} == past.books[last]
 
 
 def long() -> Past:

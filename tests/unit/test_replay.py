@@ -152,8 +152,9 @@ def test_the_sha256_is_the_documented_one():
 def test_records_that_no_worker_can_use_are_counted():
     log, caused = live(busy())
     replay = Replay(header(), lambda _: market())
-    replay.apply([Record("market-events", 0, 0, 0, b"", b"{"), *log, *caused])
-    assert replay.unusable == 1
+    unusable = [Record(topic, 0, 0, 0, b"", b"{") for topic in ("market-events", "orders")]
+    replay.apply([*unusable, *log, *caused])
+    assert replay.unusable == 2
     assert replay.events == len(log)
 
 

@@ -64,6 +64,24 @@ def test_a_secret_is_not_shown(empty: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache",
+        "rediss://me:pa%2F55@cache:6380/3?ssl_ca_certs=/etc/ca.pem",
+        "redis://:pa55@[::1]:6379",
+    ],
+)
+def test_a_url_of_redis_is_taken_and_not_shown(empty: pytest.MonkeyPatch, url: str) -> None:
+    empty.setenv("REDIS_URL", url)
+    settings = load_settings()
+    assert settings.redis_url
+    assert settings.redis_url.get_secret_value() == url
+    assert "pa" not in repr(settings.redis_url)
+    empty.setenv("REDIS_URL", "")
+    assert load_settings().redis_url is None
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"KAFKA_BROKERS": "me:pa55word@127.0.0.1:9092"},
@@ -72,6 +90,12 @@ def test_a_secret_is_not_shown(empty: pytest.MonkeyPatch) -> None:
         {"TRADEFLOW_KAFKA_SASL_PASSWORD": "pa55word"},
         {"TRADEFLOW_TOKEN": "pa55word"},
         {"TRADEFLOW_TOKEN": "pa55word pa55word pa55word"},
+        {"REDIS_URL": "http://me:pa55word@127.0.0.1:1"},
+        {"REDIS_URL": "redis://me:pa55word@/0"},
+        {"REDIS_URL": "redis://:pa/55word@127.0.0.1:1/pa55word"},
+        {"REDIS_URL": "redis://me:pa55word#pa55word@127.0.0.1:1"},
+        {"REDIS_URL": "redis://me:[pa55word@127.0.0.1:1"},
+        {"REDIS_URL": "redis://127.0.0.1:1/0?password=pa55word"},
         {"TRADEFLOW_KRAKEN_WS_URL": "wss://me:pa55word@127.0.0.1:1"},
         {"TRADEFLOW_KRAKEN_REST_URL": "ftp://me:pa55word@127.0.0.1:1"},
         {"BINANCE_SECRET_KEY": "pa55word", "TRADEFLOW_KAFKA_TLS_KEY_FILE": "key.pem"},

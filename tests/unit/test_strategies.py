@@ -418,6 +418,54 @@ def test_an_unwinding_order_that_is_denied_waits_a_second(legs):
     assert len(unwound(trial)) == 2
 
 
+def test_what_one_exchange_denies_is_unwound_on_another(legs):
+    trial, bought, sold = legs
+    trial.fill(bought)
+    trial.deny(sold, "BALANCE")
+    tried = [unwound(trial)[-1][1]]
+    for _ in range(3):
+        trial.deny(trial.sent[-1], "BALANCE")
+        trial.advance(seconds=1)
+        tried.append(unwound(trial)[-1][1])
+    assert tried == ["kraken", "binance", "kraken", "binance"], "coinbase has no book"
+
+
+BALANCES = {
+    "nothing to sell on kraken": ("[kraken]\nUSDT = 1000", [("DENIED", "BALANCE")]),
+    "nothing to buy with on binance": ("[binance]\nBTC = 1", [("DENIED", "BALANCE")]),
+}
+
+
+@pytest.mark.parametrize("balances", BALANCES)
+def test_on_paper_a_denied_leg_leaves_nothing(balances):
+    trial = Trial(Arbitrage(), paper=True, balances=BALANCES[balances][0])
+    trial.book("binance", bid=[("99", "1")], ask=[("100", "0.1")])
+    trial.book("kraken", bid=[("101", "1")], ask=[("102", "1")])
+    bought, sold = trial.sent
+    assert (bought.exchange, sold.exchange) == ("binance", "kraken")
+    trial.advance(seconds=4)
+    denied = [one for one in trial.executions if one.status == "DENIED"]
+    assert denied and {one.reason_code for one in denied} == {"BALANCE"}
+    left = [position.size for position in trial.positions.values()]
+    assert sum(left) == 0 and len(unwound(trial)) >= 1
+    assert not trial.market.runs[0].own
+
+
+def test_on_paper_a_half_filled_leg_leaves_nothing():
+    trial = Trial(Arbitrage(), paper=True)
+    trial.book("binance", bid=[("99", "1")], ask=[("100", "0.1"), ("100.2", "5")])
+    trial.book("kraken", bid=[("101.5", "1")], ask=[("102", "1")])
+    trial.advance(seconds=0.01)
+    trial.delta("binance", ask=[("100", "0.04")])
+    trial.advance(seconds=1)
+    filled = {one.order_id: one.filled for one in trial.executions if one.size}
+    assert [filled[order.order_id] for order in trial.sent[:2]] == [Decimal("0.04"), Decimal("0.1")]
+    assert [(side, size) for side, _, _, size, _ in unwound(trial)] == [("buy", Decimal("0.06"))]
+    trial.delta("binance", ask=[("100", "0")])
+    trial.advance(seconds=3)
+    assert sum(position.size for position in trial.positions.values()) == 0
+
+
 def test_what_no_exchange_takes_is_left_and_holds_nothing_up(legs):
     trial, bought, sold = legs
     trial.fill(sold)

@@ -49,6 +49,12 @@ def test_files_in_the_directory_of_the_start_count(setup):
     assert {"fees", "limit [default] max_open_orders", "balance binance USDT"} <= differing
 
 
+def test_the_reserve_covers_the_highest_fee_whenever_it_applies(setup):
+    entry = '[[fee]]\nexchange = "kraken"\nsince = {}\nmaker = 0.0\ntaker = {}\n'
+    with pytest.raises(SettingsError, match=r"fee_reserve_pct is 1 for kraken BTC-USDT, whose fee is 2 %"):
+        setup(fees=entry.format("2024-01-01", "0.02") + entry.format("2025-01-01", "0.001"))
+
+
 @pytest.mark.parametrize(
     ("files", "says"),
     [

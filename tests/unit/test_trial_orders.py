@@ -108,3 +108,75 @@ def test_nothing_becomes_of_a_shadows_order():
     assert trial.sent[0].shadow
     with pytest.raises(ValueError, match="or by a shadow: nothing becomes of it"):
         trial.fill(trial.sent[0])
+
+
+# --- paper=True ---
+
+
+class Dipper(Strategy):
+    """Buys 1 at the touch, once; then waits with a bid."""
+
+    size: Decimal = Decimal(1)
+
+    class State(Strategy.State):
+        told: list[str] = []  # noqa: RUF012
+
+    def on_book(self, book, ctx):
+        if not ctx.orders and not ctx.position("binance").size:
+            yield buy(book, book.ask.price, self.size, tif="IOC")
+
+    def on_execution(self, execution, ctx):
+        ctx.state.told.append(execution.status)
+
+
+def test_on_paper_orders_pass_the_gate_and_are_executed():
+    trial = Trial(Dipper(), exchanges=["binance"], paper=True)
+    trial.book("binance", bid="100", ask=[("101", "0.4"), ("102", "5")])
+    assert [one.status for one in trial.executions] == ["SUBMITTED"], "it is on its way"
+    trial.advance(seconds=1)
+    assert [(one.status, one.price, one.size, one.leaves) for one in trial.executions[1:]] == [
+        ("ACCEPTED", None, None, Decimal(1)),
+        ("PARTIALLY_FILLED", Decimal(101), Decimal("0.4"), Decimal("0.6")),
+        ("EXPIRED", None, None, Decimal("0.6")),
+    ]
+    assert told(trial) == [one.status for one in trial.executions]
+    position = trial.positions["binance", "BTC-USDT"]
+    assert (position.size, position.average_price) == (Decimal("0.4"), Decimal(101))
+    assert position.fees == {"BTC": trial.executions[2].fee} and trial.executions[2].fee > 0
+    with pytest.raises(ValueError, match="the gate and the paper exchange say"):
+        trial.fill(trial.sent[0])
+
+
+def test_on_paper_limits_fees_balances_and_latency_are_what_the_test_says():
+    free = '[[fee]]\nexchange = "binance"\nsince = 2020-01-01\nmaker = 0\ntaker = 0\n'
+    trial = Trial(
+        Dipper(),
+        exchanges=["binance"],
+        paper=True,
+        risk="[default]\nmax_order_size = 1",
+        fees=free,
+        balances="[binance]\nUSDT = 150",
+        latency_seconds=2,
+    )
+    trial.book("binance", bid="100", ask=[("101", "5")])
+    trial.advance(seconds=3)
+    assert [one.status for one in trial.executions] == ["SUBMITTED"], "two seconds there, two back"
+    trial.advance(seconds=1)
+    assert trial.executions[-1].status == "FILLED" and not trial.positions["binance", "BTC-USDT"].fees
+    for size, code in (("2", "ORDER_SIZE"), ("1", "BALANCE")):
+        poor = Trial(
+            Dipper(size=size),
+            exchanges=["binance"],
+            paper=True,
+            risk="[default]\nmax_order_size = 1",
+            balances="[binance]\nUSDT = 100",
+        )
+        poor.book("binance", bid="100", ask=[("101", "5")])
+        assert [(one.status, one.reason_code) for one in poor.executions] == [("DENIED", code)]
+
+
+def test_executions_and_positions_can_be_read_without_paper_as_well(trial):
+    trial.fill(trial.sent[0], "0.5", price="98")
+    said = [(one.status, one.price, one.leaves) for one in trial.executions]
+    assert said == [("SUBMITTED", None, Decimal(2)), ("PARTIALLY_FILLED", Decimal(98), Decimal("1.5"))]
+    assert trial.positions["binance", "BTC-USDT"].size == Decimal("0.5")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import aiohttp
 import faust
@@ -14,7 +17,6 @@ from faust.web import View
 from tradeflow.ports import free_port
 from tradeflow.web import server as module
 from tradeflow.web.access import read_body
-from tradeflow.web.answers import Problem, problem
 from tradeflow.web.server import MAX_BODY, READ_TIMEOUT, Server
 
 
@@ -25,10 +27,20 @@ class Large(View):
 
 class Count(View):
     async def post(self, request):
-        try:
-            return self.text(str(len(await read_body(request, timeout=0.1))))
-        except Problem as error:
-            return problem(self, error)
+        return self.text(str(len(await read_body(request, timeout=0.1))))
+
+    def get_methods(self):
+        return {"POST"}
+
+
+class Faulty(View):
+    async def get(self, request):
+        raise RuntimeError("a secret of the program")
+
+
+class Greedy(View):
+    async def post(self, request):
+        return self.text(await request.text())
 
 
 @pytest.fixture
@@ -39,6 +51,8 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     server = Server(app)
     server.route("/large", Large(app, server))
     server.route("/count", Count(app, server))
+    server.route("/faulty", Faulty(app, server))
+    server.route("/greedy", Greedy(app, server))
     await server.start_server()
     yield server
     await server.stop_server()
@@ -58,15 +72,66 @@ async def test_headers_of_every_answer(server: Server) -> None:
                 assert response.headers["Server"] == "tradeflow"
 
 
-async def test_an_answer_to_what_is_no_http_tells_no_version(server: Server) -> None:
+async def told(
+    server: Server, method: str, path: str, **options: Any
+) -> tuple[dict[str, Any], Mapping[str, str]]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, url(server, path), **options) as answer,
+    ):
+        assert answer.content_type == "application/problem+json"
+        body = json.loads(await answer.read())
+        assert body["status"] == answer.status
+        assert answer.headers["Cache-Control"] == "no-store"
+        return body, answer.headers
+
+
+async def test_every_error_is_told_in_one_form(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    body, _ = await told(server, "GET", "/nothing")
+    assert body["type"] == "/problems/unknown-path"
+    assert body["detail"] == "there is no /nothing; /openapi.json lists what there is"
+    body, headers = await told(server, "DELETE", "/count")
+    assert (body["type"], body["allowed"], headers["Allow"]) == ("/problems/wrong-method", ["POST"], "POST")
+    assert body["detail"] == "/count takes POST only, not DELETE"
+    body, _ = await told(server, "POST", "/count", data=bytes(MAX_BODY + 1))
+    assert (body["type"], body["bytes"]) == ("/problems/body-too-large", MAX_BODY)
+    body, _ = await told(server, "POST", "/greedy", data=bytes(MAX_BODY + 1))
+    assert (body["type"], body["title"]) == ("about:blank", "Request Entity Too Large")
+    assert not caplog.records
+
+
+async def test_a_mistake_of_ours_is_logged_and_not_shown(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    body, _ = await told(server, "GET", "/faulty")
+    assert (body["type"], body["status"]) == ("/problems/failed", 500)
+    assert "secret" not in str(body) and "Traceback" not in str(body)
+    (record,) = caplog.records
+    assert record.getMessage() == "GET /faulty failed"
+    assert "a secret of the program" in str(record.exc_info)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"\x16\x03\x01", b"GET / HTTP/1.1\r\nX: " + b"a" * 9000]
+)
+async def test_an_answer_to_what_is_no_http_tells_no_version(
+    server: Server, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.app.conf.web_port)
-    writer.write(b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+    writer.write(sent + b"\r\n\r\n")
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     assert answer.startswith(b"HTTP/1.0 400") or answer.startswith(b"HTTP/1.1 400")
     assert b"Server: tradeflow\r\n" in answer
     assert b"Python" not in answer
     assert b"aiohttp" not in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == 400
+    (record,) = [record for record in caplog.records if record.name == module.__name__]
+    assert record.getMessage().startswith("127.0.0.1 sent what is no request: ")
+    assert record.exc_info is None
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /large HTTP/1.1\r\nHost: x\r\n"])

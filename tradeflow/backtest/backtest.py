@@ -13,11 +13,12 @@ from decimal import Decimal
 
 import msgspec
 
+from tradeflow.backtest.fills import Fills
 from tradeflow.backtest.ledger import Ledger
 from tradeflow.backtest.result import BacktestResult, currency_result
 from tradeflow.market import Market, Output
 from tradeflow.market.loop import Loop
-from tradeflow.messages import Command, Execution, MarketEvent, Steer
+from tradeflow.messages import Command, Execution, MarketEvent, Order, Steer
 from tradeflow.recording.form import Record
 from tradeflow.replay.comparison import LogDigest
 
@@ -30,10 +31,14 @@ class _Order(msgspec.Struct):
 
 
 class Backtest:
-    """`create(partition)` makes the empty Market of a partition, with strategies, gate and venue."""
+    """`create(partition)` makes the empty Market of a partition, with strategies, gate and venue.  `fills` is told of
+    each order and execution."""
 
-    def __init__(self, create: Callable[[int], Market], sample_seconds: float = 60.0) -> None:
+    def __init__(
+        self, create: Callable[[int], Market], sample_seconds: float = 60.0, fills: Fills | None = None
+    ) -> None:
         self._create = create
+        self._told = fills
         self._interval = round(sample_seconds * SECOND)
         self._markets: dict[int, tuple[Loop, Ledger]] = {}
         self._decode = msgspec.json.Decoder(MarketEvent).decode
@@ -131,8 +136,13 @@ class Backtest:
                 order = self._decode_order(value)
                 self._digest.add(f"{order.order_id}/{order.command}", value)
                 self._cancels += order.command == "CANCEL"
+                if self._told is not None:
+                    self._told.order(msgspec.json.decode(value, type=Order))
             elif topic == "executions":
-                self._note(self._decode_execution(value))
+                execution = self._decode_execution(value)
+                self._note(execution)
+                if self._told is not None:
+                    self._told.execution(execution)
 
     def _note(self, execution: Execution) -> None:
         self._statuses[execution.status] += 1

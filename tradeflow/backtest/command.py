@@ -15,18 +15,25 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tradeflow.backtest.fills import Beside
 from tradeflow.backtest.page import page
 from tradeflow.backtest.report import show, show_sweep, wide_console
 from tradeflow.backtest.result import BacktestResult
 from tradeflow.backtest.run import run_job
 from tradeflow.backtest.sweep import Job, combinations, parse_change, parse_sweep, run_all
-from tradeflow.recording.command import cli_errors, parse_start, record_topics
+from tradeflow.commands.verb import json_option, verb
+from tradeflow.recording.command import parse_start, record_topics
 from tradeflow.settings import load_settings
 from tradeflow.times import parse_time
 from tradeflow.topics import MARKET_EVENTS
 
 
-@click.command("backtest")
+@verb(
+    "backtest",
+    "tradeflow backtest run.rec --strategies imbalance,dip:Dip",
+    "tradeflow backtest run.rec --set imbalance.enter=0.7 --html report.html",
+    "tradeflow backtest run.rec --sweep imbalance.enter=0.5:0.9:0.1 --json",
+)
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--from", "start", help="Of Kafka instead of a FILE: a time, `beginning` or an offset.")
 @click.option("--to", "stop", help="Up to a time; default: what is there now.")
@@ -57,7 +64,9 @@ from tradeflow.topics import MARKET_EVENTS
     help="Seconds of event time between two points of the curve.",
 )
 @click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Everything, into this file."
+    "--json-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Everything, as JSON, into this file.",
 )
 @click.option(
     "--html",
@@ -65,7 +74,8 @@ from tradeflow.topics import MARKET_EVENTS
     type=click.Path(dir_okay=False, path_type=Path),
     help="One page with charts, into this file.",
 )
-@cli_errors
+@click.option("--beside-live", is_flag=True, help="Compare with the recorded paper run, order by order.")
+@json_option
 def backtest_command(
     file: Path | None,
     start: str | None,
@@ -78,12 +88,17 @@ def backtest_command(
     sample: float,
     json_file: Path | None,
     html_file: Path | None,
+    beside_live: bool,
+    as_json: bool,
 ) -> None:
-    """Run strategies on a recorded log, with the gate and the paper exchange, and report what they earned."""
+    """Run strategies on a recorded log.
+
+    With the gate and the paper exchange, as live; reports what they earned."""
     if (file is None) == (start is None):
         raise click.UsageError("name a FILE, or --from and --to for what Kafka holds")
-    if html_file and sweeps:
-        raise click.UsageError("--html shows one backtest: leave --sweep out, or --html")
+    if sweeps and (html_file or beside_live):
+        raise click.UsageError("--html and --beside-live are for one backtest: leave --sweep out, or them")
+    beside = Beside.nothing() if beside_live else None
     names = tuple(name.strip() for name in strategies.split(",") if name.strip())
     common = tuple(parse_change(text) for text in changes)
     swept = combinations([parse_sweep(text) for text in sweeps])
@@ -92,14 +107,23 @@ def backtest_command(
         if sweeps:
             results = _sweep(jobs, processes or os.cpu_count() or 1)
             rows = [([str(change) for change in swept[n]], result) for n, result in enumerate(results)]
-            show_sweep(rows, wide_console())
-            _write(json_file, [{"parameters": values, "result": result} for values, result in rows])
+            found = [{"parameters": values, "result": result} for values, result in rows]
+            _write(json_file, found)
+            if as_json:
+                click.echo(_json(found))
+            else:
+                show_sweep(rows, wide_console())
             return
         began = time.process_time()
-        result = run_job(jobs[0])
+        result = run_job(jobs[0], beside)
     took = time.process_time() - began
-    show(result, wide_console())
-    click.echo(f"{result.events / took:,.0f} events/s of one core")
+    if as_json:
+        click.echo(_json(result))
+    else:
+        show(result, wide_console())
+        click.echo(f"{result.events / took:,.0f} events/s of one core")
+        for line in beside.lines() if beside else ():
+            click.echo(line)
     _write(json_file, result)
     if html_file:
         html_file.write_text(page(result), encoding="utf-8")
@@ -133,4 +157,8 @@ def _sweep(jobs: list[Job], processes: int) -> list[BacktestResult]:
 
 def _write(file: Path | None, value: object) -> None:
     if file is not None:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1))
+        file.write_bytes(_json(value))
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1)

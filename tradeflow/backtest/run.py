@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tradeflow.backtest.backtest import Backtest
+from tradeflow.backtest.fills import Beside, Fills
 from tradeflow.backtest.result import BacktestResult
 from tradeflow.backtest.sweep import Job, changed
 from tradeflow.market import Market
@@ -20,20 +21,25 @@ from tradeflow.strategies import Strategy, load_strategies
 DAY = 86_400_000_000_000
 
 
-def run_job(job: Job) -> BacktestResult:
-    """Raises RecordingError, StrategyError, SettingsError, OSError."""
+def run_job(job: Job, beside: Beside | None = None) -> BacktestResult:
+    """`beside` hears of both runs' orders.  Raises RecordingError, StrategyError, SettingsError, OSError."""
     with job.file.open("rb") as data:
         reader = RecordingReader(data, str(job.file))
         strategies = changed(_strategies(job, reader.header), job.changes)
-        backtest = new_backtest(reader.header, strategies, job)
+        backtest = new_backtest(reader.header, strategies, job, beside.tested if beside else None)
         for block in reader.blocks():
             backtest.apply(block)
+            if beside:
+                for record in block:
+                    beside.live.apply(record)
         if reader.cut_off:
             _say(reader.cut_off)
     return backtest.result([shown(strategy) for strategy in strategies])
 
 
-def new_backtest(header: Header, strategies: list[Strategy], job: Job) -> Backtest:
+def new_backtest(
+    header: Header, strategies: list[Strategy], job: Job, fills: Fills | None = None
+) -> Backtest:
     if header.holds != "topics" or "market-events" not in header.first:
         raise RecordingError(f"it holds {header.holds} and no market-events: nothing to test on")
     trading = trading_of(header, strategies, job.latency)
@@ -43,7 +49,7 @@ def new_backtest(header: Header, strategies: list[Strategy], job: Job) -> Backte
         unread: dict[str, Any] = {"normalized_per_second": 1e-9, "keyframe_interval": 10_000 * DAY}
         return new_market(header, partition, strategies, trading, venue=trading.venue, **unread)
 
-    return Backtest(create, job.sample_seconds)
+    return Backtest(create, job.sample_seconds, fills)
 
 
 def shown(strategy: Strategy) -> dict[str, object]:

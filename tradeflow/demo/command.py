@@ -11,22 +11,25 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 
+from tradeflow.commands.verb import json_option, say_json, verb
 from tradeflow.demo.addresses import exports, kafka_port
 from tradeflow.demo.child import ChildFailed
 from tradeflow.demo.display import Summary, screen
 from tradeflow.demo.stack import Stack
-from tradeflow.kafka import KafkaError
-from tradeflow.ports import ListenError
-from tradeflow.settings import SettingsError, load_settings
+from tradeflow.settings import load_settings
 
 REFRESH = 0.5
 WARM_UP = 30.0
 """Seconds that a timed run may take on top until every book is live for the first time."""
 
 
-@click.command("demo")
+@verb(
+    "demo",
+    "tradeflow demo",
+    "tradeflow demo --seconds 30 --rate 100    # status 0 only if all is well",
+    "STRATEGIES=imbalance,dip:Dip tradeflow demo",
+)
 @click.option(
     "--seconds", type=click.FloatRange(min=1), help="End by itself after this many seconds, with a summary."
 )
@@ -34,17 +37,24 @@ WARM_UP = 30.0
     "--rate", type=click.FloatRange(min=1), help="Book updates a second of the simulated exchanges together."
 )
 @click.option("--seed", type=int, help="Of the simulated market.")
-def demo_command(seconds: float | None, rate: float | None, seed: int | None) -> None:
-    """Run everything on this machine against simulated exchanges: no Docker, no keys, no network."""
+@json_option
+def demo_command(seconds: float | None, rate: float | None, seed: int | None, as_json: bool) -> None:
+    """Run everything here, against simulated exchanges.
+
+    A Kafka, the simulators, a worker and its web pages, until Ctrl-C: no Docker, no keys, no network."""
     options: list[str] = []
     if rate is not None:
         options += ["--rate", str(rate)]
     if seed is not None:
         options += ["--seed", str(seed)]
-    _main(seconds, simulate=True, data_dir=None, simulator_options=tuple(options))
+    _main(seconds, as_json, simulate=True, data_dir=None, simulator_options=tuple(options))
 
 
-@click.command("run")
+@verb(
+    "run",
+    "tradeflow run",
+    "EXCHANGES=kraken SYMBOLS=BTC-USD tradeflow run --data-dir kraken-data",
+)
 @click.option(
     "--seconds", type=click.FloatRange(min=1), help="End by itself after this many seconds, with a summary."
 )
@@ -55,17 +65,26 @@ def demo_command(seconds: float | None, rate: float | None, seed: int | None) ->
     show_default=True,
     help="Keeps Kafka's topics and the books from one run to the next.",
 )
-def run_command(seconds: float | None, data_dir: Path) -> None:
-    """Run everything on this machine against the real exchanges (market data; orders stay on paper).
+@json_option
+def run_command(seconds: float | None, data_dir: Path, as_json: bool) -> None:
+    """Run everything here, on the real exchanges.
 
-    With KAFKA_BROKERS set that Kafka is used, else one is started here."""
-    _main(seconds, simulate=False, data_dir=data_dir, simulator_options=())
+    Market data only: orders stay on paper. With KAFKA_BROKERS set that Kafka is used, else one is started here."""
+    _main(seconds, as_json, simulate=False, data_dir=data_dir, simulator_options=())
 
 
 def _main(
-    seconds: float | None, *, simulate: bool, data_dir: Path | None, simulator_options: tuple[str, ...]
+    seconds: float | None,
+    as_json: bool,
+    *,
+    simulate: bool,
+    data_dir: Path | None,
+    simulator_options: tuple[str, ...],
 ) -> None:
-    console = Console(highlight=False)
+    """`as_json`: only the summary goes to standard output."""
+    if as_json and seconds is None:
+        raise click.UsageError("--json is the summary's form, which only --seconds has")
+    console = Console(highlight=False, stderr=as_json)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = load_settings()
@@ -83,7 +102,12 @@ def _main(
         try:
             with status:
                 stack.start()
-            failed = _watch(stack, seconds, console)
+            _watch(stack, seconds, console)
+            summary = _summary(stack, round(seconds or 0))
+            if as_json:
+                say_json(summary.as_dict())
+            else:
+                console.print(summary.render(summary.stats["uptime_s"]))
         except ChildFailed:
             kept = stack.keep_logs()
             console.print(f"Logs are kept in {kept}", soft_wrap=True)
@@ -93,14 +117,11 @@ def _main(
             stack.stop()
     except KeyboardInterrupt:
         sys.exit(0 if seconds is None else 130)
-    except (SettingsError, KafkaError, ChildFailed, ListenError) as error:
-        console.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
-        sys.exit(1)
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if summary.problems else 0)
 
 
-def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
-    """Show the books until the time is up or Ctrl-C.  True if a timed run found anything wrong."""
+def _watch(stack: Stack, seconds: float | None, console: Console) -> None:
+    """Show the books until the time is up or Ctrl-C."""
     console.print(
         f"Dashboard: {stack.web_url}/   Kafka: {stack.brokers}   logs: {stack.data_dir}", soft_wrap=True
     )
@@ -126,9 +147,6 @@ def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
             if console.is_terminal:
                 live.update(screen(books, stats, runs, stack.web_url, remaining))
             time.sleep(REFRESH)
-    summary = _summary(stack, round(seconds or 0))
-    console.print(summary.render(summary.stats["uptime_s"]))
-    return bool(summary.problems)
 
 
 def _summary(stack: Stack, seconds: int) -> Summary:

@@ -13,8 +13,13 @@ from rich.text import Text
 STATE_STYLES = {"live": "green", "syncing": "yellow", "stale": "red", "broken": "bold red"}
 
 
+NOT_LIVE = "bold reverse"
+"""On top of the state's own style: it must not be overlooked."""
+
+
 def books_table(books: list[dict[str, Any]]) -> Table:
-    """One row a book: state, top, mid, spread, age."""
+    """One row a book: state, top, mid, spread, age; and why those that aren't live are not."""
+    reasons = any(book["state"] != "live" for book in books)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, justify in (
         ("exchange", "left"),
@@ -28,20 +33,32 @@ def books_table(books: list[dict[str, Any]]) -> Table:
         ("age", "right"),
     ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    if reasons:
+        table.add_column("why", overflow="ellipsis", no_wrap=True)
     for book in books:
         state = str(book["state"])
+        live = state == "live"
         bid, ask = book.get("bid"), book.get("ask")
         age = book.get("age_ms")
         table.add_row(
             book["exchange"],
             book["symbol"],
-            Text(state, style=STATE_STYLES.get(state, "")),
-            bid[0] if bid else "–",
-            ask[0] if ask else "–",
-            book.get("mid") or "–",
-            book.get("spread") or "–",
-            book.get("spread_pct") or "–",
+            Text(
+                state if live else state.upper(),
+                style=f"{STATE_STYLES.get(state, '')} {'' if live else NOT_LIVE}".strip(),
+            ),
+            *(
+                Text(value or "–", style="" if live else "dim")
+                for value in (
+                    bid[0] if bid else None,
+                    ask[0] if ask else None,
+                    book.get("mid"),
+                    book.get("spread"),
+                    book.get("spread_pct"),
+                )
+            ),
             "–" if age is None else f"{max(0.0, age) / 1000:.1f} s",
+            *([Text(str(book.get("reason", "")))] if reasons else []),
         )
     return table
 
@@ -110,6 +127,19 @@ class Summary:
             self.problems.append(f"{stats['conflicting_orders']} orders came again with another content")
         for partition, market in stats["markets"].items():
             self.problems += [f"partition {partition}: {halted}" for halted in market.get("halted", [])]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "books": self.states,
+            **self.counts,
+            "latency_ms": self.stats["latency_ms"],
+            "orders": self.stats["orders"],
+            "executions": self.stats["executions"],
+            "feeds": len(self.feeds),
+            "reconnects": sum(feed["reconnects"] for feed in self.feeds),
+            "errors": self.problems,
+        }
 
     def render(self, seconds: float) -> Table:
         latency = self.stats["latency_ms"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +15,7 @@ from tradeflow.kafka import DataDirUnusable, Kafka
 from tradeflow.kafka_settings import SECURITY_VARIABLES
 from tradeflow.ports import PortTakenError, check_listen, free_port
 from tradeflow.settings import Settings
+from tradeflow.web.client import get
 
 Progress = Callable[[str], None]
 
@@ -27,6 +26,9 @@ class Stack:
     `simulate` runs the exchange simulators and points the worker at them; without it the real exchanges are
     used.  `data_dir` None = a temporary directory that is removed at the end.  `brokers` = a Kafka that is
     already there, instead of an embedded one, which listens on `kafka_port` (0 = any that is free)."""
+
+    worker_command: tuple[str, ...] = ("tradeflow.cli", "worker", "-l", "info")
+    """What `python -m` runs."""
 
     def __init__(
         self,
@@ -119,7 +121,7 @@ class Stack:
             "TRADEFLOW_WEB_PORT": str(port),
             "TRADEFLOW_DATA_DIR": str(self.data_dir / name),
         }
-        worker = Child(name, ["tradeflow.cli", "worker", "-l", "info"], self.data_dir / f"{name}.log", env)
+        worker = Child(name, self.worker_command, self.data_dir / f"{name}.log", env)
         self.children.append(worker)
         host = self.settings.web_host
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -162,12 +164,3 @@ class Stack:
             self._kafka.stop()
         if self._temporary:
             shutil.rmtree(self.data_dir, ignore_errors=True)
-
-
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def get(url: str, timeout: float = 5.0) -> Any:
-    """GET JSON.  Raises OSError (URLError, HTTPError) when there is no good answer."""
-    with _opener.open(url, timeout=timeout) as response:
-        return json.load(response)

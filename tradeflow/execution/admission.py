@@ -31,9 +31,9 @@ def refusal(order: Order, instrument: Instrument, touch: Decimal | None) -> Refu
     size = Decimal(order.size)
     price = Decimal(order.price) if order.price is not None else touch
     if order.price is not None and instrument.tick and not _is_multiple(order.price, instrument.tick):
-        return Refusal("PRICE_TICK", f"price {order.price} is no multiple of the tick {instrument.tick}")
+        return Refusal("TICK", f"price {order.price} is no multiple of the tick {instrument.tick}")
     if instrument.lot and not _is_multiple(order.size, instrument.lot):
-        return Refusal("SIZE_LOT", f"size {order.size} is no multiple of the lot {instrument.lot}")
+        return Refusal("LOT", f"size {order.size} is no multiple of the lot {instrument.lot}")
     if instrument.min_notional and price is not None:
         notional = _notional(instrument, price, size)
         if notional < Decimal(instrument.min_notional):

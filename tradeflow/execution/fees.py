@@ -77,6 +77,11 @@ class Fees:
             return None
         return next((fee for since, fee in reversed(rows) if since <= time), rows[0][1])
 
+    def highest(self, exchange: str, symbol: str) -> Decimal | None:
+        """Of maker and taker, in all entries that are, were or will be in force there."""
+        rows = self._rows.get((exchange, symbol)) or self._rows.get((exchange, "")) or []
+        return max((max(fee.maker, fee.taker) for _, fee in rows), default=None)
+
 
 def charge(
     fee: Fee, instrument: Instrument, side: Side, price: Decimal, size: Decimal, liquidity: Liquidity

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
+from tradeflow.feeds.numbers import Gap, Numbers
 from tradeflow.messages import (
     Instrument,
     Level,
@@ -28,55 +28,6 @@ logger = logging.getLogger(__name__)
 
 Send = Callable[[str, int, bytes, bytes], None]
 """send(topic, partition, key, value): synchronous, bounded; raises BufferError when it can take no more."""
-
-OVERTAKEN_NS = 4_000_000_000
-"""Event time.  A reader that a snapshot didn't heal asks again after 5 s: nothing overtakes that request."""
-
-
-class _Symbol:
-    """Where a symbol's records go, and the numbers of its last ones in this epoch (-1: none)."""
-
-    __slots__ = (
-        "book_sequence",
-        "gapped",
-        "instrument_sequence",
-        "key",
-        "last_sent",
-        "partition",
-        "snapshot_sequence",
-        "snapshot_time",
-        "synced",
-        "tick",
-        "trade_sequence",
-        "unavailable",
-    )
-
-    def __init__(self, symbol: str, partition: int) -> None:
-        self.key = symbol.encode()
-        self.partition = partition
-        self.reset()
-
-    def reset(self) -> None:
-        self.book_sequence = -1
-        self.trade_sequence = -1
-        self.instrument_sequence = -1
-        self.snapshot_sequence = -1
-        self.snapshot_time = 0
-        self.synced = False
-        self.gapped = False
-        self.tick: Tick | None = None
-        self.unavailable = ""
-        self.last_sent = 0
-
-
-@dataclass(slots=True)
-class Gap:
-    """Why a book has to be taken anew, and how often that was said since its last snapshot."""
-
-    reason: str
-    times: int = 1
-    doubts_instrument: bool = False
-    """What the exchange said of its instrument may have changed: for the source, which has yet to be told."""
 
 
 class Publisher:
@@ -129,7 +80,7 @@ class Publisher:
         """Receipt time of the last sign of life."""
         self._alive_at = steady()
         self._open = False
-        self._symbols = {symbol: _Symbol(symbol, partition) for symbol, partition in partitions.items()}
+        self._symbols = {symbol: Numbers(symbol, partition) for symbol, partition in partitions.items()}
         self._send = send
         self._check_ticks = check_ticks
         self._clock = clock
@@ -225,7 +176,8 @@ class Publisher:
             state.book_sequence += 1
             state.last_sent = self._steady()
             if snapshot:
-                self._is_whole(symbol, state)
+                state.snapshot(self._clock())
+                self.gaps.pop(symbol, None)
             self._count(receipt_time)
 
     def trade(
@@ -312,12 +264,7 @@ class Publisher:
 
         Not while its subscription has had none, nor when one has overtaken the request: a reader that is
         behind would break its book again and again, each time just before it would have been healed."""
-        state = self._symbols[symbol]
-        if state.unavailable or state.snapshot_sequence < 0:
-            return False
-        if sequence >= state.snapshot_sequence or time - state.snapshot_time >= OVERTAKEN_NS:
-            return True
-        return self._clock() < state.snapshot_time  # the clock was set back since: nothing to compare with
+        return self._symbols[symbol].wants(sequence, time, self._clock())
 
     def unavailable(self, symbol: str, reason: str) -> None:
         state = self._accept(symbol)
@@ -347,7 +294,7 @@ class Publisher:
             if is_due and (state.synced or state.gapped) and not self._beat(symbol, state):
                 return
 
-    def _beat(self, symbol: str, state: _Symbol) -> bool:
+    def _beat(self, symbol: str, state: Numbers) -> bool:
         record = RawHeartbeat(
             exchange=self.exchange,
             symbol=symbol,
@@ -361,12 +308,7 @@ class Publisher:
         state.last_sent = self._steady()
         return True
 
-    def _is_whole(self, symbol: str, state: _Symbol) -> None:
-        state.synced, state.gapped = True, False
-        state.snapshot_sequence, state.snapshot_time = state.book_sequence, self._clock()
-        self.gaps.pop(symbol, None)
-
-    def _accept(self, symbol: str) -> _Symbol | None:
+    def _accept(self, symbol: str) -> Numbers | None:
         if not self._open or self.failure:
             return None
         state = self._symbols.get(symbol)
@@ -374,7 +316,7 @@ class Publisher:
             self.ignored += 1
         return state
 
-    def _publish(self, topic: str, state: _Symbol, record: Raw) -> bool:
+    def _publish(self, topic: str, state: Numbers, record: Raw) -> bool:
         """Whether the record went out; if not, the epoch has failed."""
         try:
             self._send(topic, state.partition, state.key, self._encode(record))
@@ -383,7 +325,7 @@ class Publisher:
             return False
         return True
 
-    def _send_down(self, symbol: str, state: _Symbol, reason: str) -> bool:
+    def _send_down(self, symbol: str, state: Numbers, reason: str) -> bool:
         record = RawDown(
             exchange=self.exchange,
             symbol=symbol,

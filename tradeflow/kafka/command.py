@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from tradeflow.commands.verb import verb
 from tradeflow.kafka.broker import Kafka
-from tradeflow.kafka.errors import KafkaError
 from tradeflow.kafka.jars import VERSION, default_cache_dir, fetch_jars, jars_home
 from tradeflow.kafka.java import find_java
-from tradeflow.settings import SettingsError, load_settings
+from tradeflow.settings import load_settings
 
 
 def run(
@@ -59,7 +59,12 @@ def fetch(console: Console) -> None:
     )
 
 
-@click.command("kafka")
+@verb(
+    "kafka",
+    "tradeflow kafka                          # on port 9092, until Ctrl-C",
+    "tradeflow kafka --data-dir kafka-data    # keeps its topics",
+    "tradeflow kafka --fetch-only",
+)
 @click.option(
     "--port", default=9092, show_default=True, type=click.IntRange(0, 65535), help="0 = any free port."
 )
@@ -78,7 +83,9 @@ def fetch(console: Console) -> None:
     "--fetch-only", is_flag=True, help="Only download what a start needs, for one without a network."
 )
 def kafka_command(port: int, data_dir: Path | None, jmx_port: int, fetch_only: bool) -> None:
-    """Run a real Kafka on this machine, without Docker, until Ctrl-C."""
+    """Run a real Kafka here, without Docker.
+
+    One node on 127.0.0.1, until Ctrl-C; for a laptop, tests and trials."""
     console = Console(stderr=True, highlight=False)
 
     def on_ready(kafka: Kafka) -> None:
@@ -86,9 +93,6 @@ def kafka_command(port: int, data_dir: Path | None, jmx_port: int, fetch_only: b
         console.print(f"Kafka's data: {kafka.data_dir} ({kept}); its log: {kafka.log_file}", soft_wrap=True)
         click.echo(f"Kafka is ready: KAFKA_BROKERS={kafka.bootstrap}  (Ctrl-C ends it)")
 
-    try:
-        if fetch_only:
-            return fetch(console)
-        run(port, data_dir, jmx_port, on_ready=on_ready, console=console)
-    except (KafkaError, SettingsError) as error:
-        raise click.ClickException(str(error)) from None
+    if fetch_only:
+        return fetch(console)
+    run(port, data_dir, jmx_port, on_ready=on_ready, console=console)

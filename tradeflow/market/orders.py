@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from tradeflow.messages import Cause, Execution, Order, OrderStatus
+from tradeflow.messages import Cause, Command, Execution, Order, OrderStatus
 from tradeflow.normalize import NormalizeError, canonical_decimal
 
 REMEMBERED = 1_000
@@ -60,6 +60,8 @@ class TrackedOrder(msgspec.Struct, kw_only=True):
     """Of a MARKET order the worst price that it may be filled at, set when it passed the gate."""
     cancel: bool = False
     """Its cancel has been sent, or is being sent."""
+    offset: int = -1
+    """Of its NEW command in topic `orders`; -1: it hasn't come to the gate."""
     opened: int = -1
     closed: int = -1
     """Places in the sequence of all openings and closings; -1: not yet."""
@@ -86,6 +88,9 @@ class Orders:
         self._rows: dict[str, int] = {}
         self._dirty: dict[str, TrackedOrder] = {}
         self._places = 0
+        self._forgotten = -1
+        """Highest offset in topic `orders` of a NEW command whose order isn't remembered any more."""
+        self._forgotten_dirty = False
         self._sized = False
         """The number of rows has grown since it was taken."""
         self.repeated = 0
@@ -114,7 +119,7 @@ class Orders:
             return False
         if len(self._closed) >= REMEMBERED:
             forgotten = self._closed.popleft()
-            del self._known[forgotten]
+            self._forget(self._known.pop(forgotten).offset)
             self._dirty.pop(forgotten, None)
             row = self._rows.pop(forgotten)
         else:
@@ -125,16 +130,25 @@ class Orders:
         self._dirty[order_id] = one
         return True
 
-    def command(self, order: Order) -> TrackedOrder | None:
+    def is_first_of_agent(self, event: Command) -> bool:
+        """A plain agent's order that was never here.  Commands come in the order of their offsets, and after a crash
+        from an earlier one again: so what isn't remembered and comes after all that is forgotten is new."""
+        order = event.order
+        by_agent = order.command == "NEW" and order.cause.kind == "agent"
+        return by_agent and order.order_id not in self._known and event.offset > self._forgotten
+
+    def command(self, event: Command) -> TrackedOrder | None:
         """The order that a command from the log is about, if it changes anything: a NEW that waits for its
         verdict, or a CANCEL, which makes it PENDING_CANCEL."""
+        order = event.order
         one = self._known.get(order.order_id)
         if one is None:
             self.unknown += 1
         elif order.command == "NEW" and one.status == "INITIALIZED":
+            one.offset = event.offset
             return one
         elif order.command == "CANCEL" and "PENDING_CANCEL" in NEXT[one.status]:
-            one.status = "PENDING_CANCEL"
+            one.status, one.cancel = "PENDING_CANCEL", True
             self._dirty[order.order_id] = one
             return one
         else:
@@ -180,6 +194,10 @@ class Orders:
         self._places += 1
         return self._places
 
+    def _forget(self, offset: int) -> None:
+        if offset > self._forgotten:
+            self._forgotten, self._forgotten_dirty = offset, True
+
     # --- checkpoint ---
 
     def take_dirty(self) -> dict[str, bytes]:
@@ -187,12 +205,16 @@ class Orders:
         found = {f"order/{self._rows[key]}": msgspec.json.encode(one) for key, one in self._dirty.items()}
         if self._sized:
             found["orders"] = msgspec.json.encode(len(self._rows))
-        self._dirty, self._sized = {}, False
+        if self._forgotten_dirty:
+            found["forgotten"] = msgspec.json.encode(self._forgotten)
+        self._dirty, self._sized, self._forgotten_dirty = {}, False, False
         return found
 
     def restore(self, read: Callable[[str], bytes | None]) -> None:
         """Continue from what take_dirty() gave."""
-        size = read("orders")
+        size, forgotten = read("orders"), read("forgotten")
+        if forgotten is not None:
+            self._forgotten = msgspec.json.decode(forgotten, type=int)
         rows: list[tuple[int, TrackedOrder]] = []
         for number in range(msgspec.json.decode(size, type=int) if size else 0):
             value = read(f"order/{number}")

@@ -53,7 +53,7 @@ class Run:
         """Why it is halted; empty while it runs."""
         self.error: Exception | None = None
         self.orders = 0
-        """That it opened since this process took the partition."""
+        """That it has sent since it began."""
         self.dirty = False
         self.key = f"strategy/{strategy.name}-{strategy.params_hash}/{'+'.join(symbols)}"
         """Of its state in the table; its parameters may have been changed since."""
@@ -118,6 +118,12 @@ class Run:
     def track(self, one: TrackedOrder) -> None:
         """An open order is its own."""
         self.own[one.order.order_id] = one
+
+    def take(self, one: TrackedOrder) -> None:
+        """An order that came by topic `orders`, and that the registry has: a plain agent's."""
+        self.track(one)
+        self.orders += 1
+        self.dirty = True
 
     def fill(self, execution: Execution, instrument: Instrument) -> None:
         """One of its orders was filled; without balances: those are the book's."""
@@ -218,6 +224,7 @@ class Run:
             halted=self.halted,
             code=self._code,
             parameters=self._parameters,
+            orders=self.orders,
             positions=[(*place, position) for place, position in sorted(self.positions.items())],
         )
         return msgspec.json.encode(row)
@@ -225,6 +232,7 @@ class Run:
     def restore(self, value: bytes) -> None:
         """A state that no longer fits the class halts the run, and is kept for when the code is mended."""
         row = msgspec.json.decode(value, type=_Row)
+        self.orders = row.orders
         for exchange, symbol, position in row.positions:
             self.positions[exchange, symbol] = position
         try:
@@ -247,6 +255,7 @@ class _Row(msgspec.Struct):
     halted: str
     code: str
     parameters: dict[str, str] = {}
+    orders: int = 0
     positions: list[tuple[str, str, Position]] = []
 
 

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from tables.instruments import Instrument
+from tradeflow.market.agents import plain_agent
 from tradeflow.market.budget import Budget
 from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.market.run import Run
@@ -36,6 +39,8 @@ class Runs:
         )
         self.all = [run for strategy in strategies for run in self._of(strategy)]
         self._by_key = {run.key: run for run in self.all}
+        self._agents: dict[tuple[str, str], Run] = {}
+        self._agents_dirty = False
         self._find_handlers()
 
     def _find_handlers(self) -> None:
@@ -87,6 +92,29 @@ class Runs:
             if one.run in self._by_key:
                 self._by_key[one.run].track(one)
         self._find_handlers()
+
+    def of_agent(self, name: str, symbol: str) -> Run:
+        """The run of a plain agent's orders for a symbol, made with the first of them."""
+        run = self._agents.get((name, symbol))
+        if run is None:
+            run = self._agents[name, symbol] = Run(plain_agent(name), (symbol,), self._books, self._registry)
+            self.all.append(run)
+            self._by_key[run.key] = run
+            self._agents_dirty = True
+        return run
+
+    def take_dirty_agents(self) -> dict[str, bytes]:
+        """Which plain agents there are; their runs are written as all others."""
+        found = {"agents": msgspec.json.encode(list(self._agents))} if self._agents_dirty else {}
+        self._agents_dirty = False
+        return found
+
+    def restore_agents(self, read: Callable[[str], bytes | None]) -> None:
+        """The plain agents of a checkpoint, with the rows of their runs."""
+        for name, symbol in msgspec.json.decode(read("agents") or b"[]", type=list[tuple[str, str]]):
+            if symbol in self._books and (row := read(self.of_agent(name, symbol).key)) is not None:
+                self.of_agent(name, symbol).restore(row)
+        self._agents_dirty = False
 
     def resume(self, strategy: str, symbol: str) -> None:
         """Let those of a strategy (and symbol, if it isn't empty) that are halted for an error try again."""

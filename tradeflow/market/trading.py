@@ -14,6 +14,7 @@ from tradeflow.market.orders import Orders, TrackedOrder
 from tradeflow.market.run import Origin, cause_of
 from tradeflow.market.runs import Runs
 from tradeflow.messages import BookRecord, Cause, Command, Execution, Order, OrderStatus, Record, Steer, Trade
+from tradeflow.messages.orders import AGENT_NAME
 from tradeflow.risk.gate import RiskGate
 from tradeflow.risk.situation import Situation
 
@@ -26,8 +27,8 @@ VenueFactory = Callable[[Mapping[Place, OrderBook], Mapping[Place, Instrument]],
 
 
 class Trading:
-    """`put` takes what is to be sent.  Without a gate every order is SUBMITTED; without a venue nothing follows but
-    the executions that are in the log."""
+    """`put` takes what is to be sent.  Without a gate every order of a strategy is SUBMITTED, and plain agents have
+    none; without a venue nothing follows but the executions that are in the log."""
 
     def __init__(
         self,
@@ -58,7 +59,9 @@ class Trading:
 
     def command(self, event: Command, now: int) -> None:
         """An order has reached the gate."""
-        one = self.orders.command(event.order)
+        if self._gate is not None and self.orders.is_first_of_agent(event):
+            self._take(event.order)
+        one = self.orders.command(event)
         if one is None:
             return
         order = one.order  # as its strategy sent it, whatever the log says
@@ -108,6 +111,15 @@ class Trading:
             self._runs.resume(event.strategy, event.symbol)
         elif event.action == "parameters":
             self._runs.set_parameters(event.strategy, event.parameters)
+
+    def _take(self, order: Order) -> None:
+        """A plain agent's order: known from its command on, as a strategy's is from when it was yielded."""
+        named = AGENT_NAME.fullmatch(order.strategy)  # without a name the gate denies it
+        run = self._runs.of_agent(order.strategy, order.symbol) if named else None
+        one = TrackedOrder(order=order, run=run.key if run else "", leaves=order.size)
+        self.orders.add(one)
+        if run:
+            run.take(one)
 
     # --- what the market does ---
 
@@ -198,7 +210,7 @@ class Trading:
 
     def take_dirty(self) -> dict[str, bytes]:
         """key → value of what changed since the last call."""
-        found = self.orders.take_dirty()
+        found = self.orders.take_dirty() | self._runs.take_dirty_agents()
         if self._steered_dirty:
             found["steered"] = msgspec.json.encode(self.steered)
             self._steered_dirty = False
@@ -215,6 +227,7 @@ class Trading:
         """Continue from what take_dirty() gave; the books are there already."""
         self.orders.restore(read)
         self.accounts.restore(read, self.orders)
+        self._runs.restore_agents(read)
         self._runs.track(self.orders)
         steered, gate, venue = read("steered"), read("gate"), read("venue")
         if steered is not None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
 
 from tradeflow.messages.record import Event, Record, Side
 
+AGENT_NAME = re.compile(r"[a-z0-9._-]{1,64}", re.IGNORECASE | re.ASCII)
+"""What a plain agent may call itself in its orders."""
+
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The one event of the log that made a strategy act."""
 
-    kind: Literal["book", "trade", "timer", "execution", "control"]
-    """control: an operator's word, `sequence` its offset in topic `control`."""
+    kind: Literal["book", "trade", "timer", "execution", "control", "agent"]
+    """control: an operator's word, `sequence` its offset in topic `control`.  agent: no event of the log, but a plain
+    agent's decision; the book that it looked at, if it says so."""
     exchange: str | None = None
     symbol: str | None = None
     epoch: int | None = None
@@ -24,14 +29,17 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Order(Record, frozen=True, kw_only=True):
-    """A command of a strategy, value of topic `orders`.  Same cause, same id, same content, at every replay.
+    """A command of a strategy or a plain agent, value of topic `orders`.  A strategy's: same cause, same id, same
+    content, at every replay.
 
     NEW opens the order of this id; CANCEL, once an order, asks for its end and repeats what it is."""
 
     order_id: str
     command: Literal["NEW", "CANCEL"] = "NEW"
     strategy: str
-    params_hash: str
+    """Who sent it: a strategy's name, or a plain agent's."""
+    params_hash: str = ""
+    """Empty: a plain agent's."""
     exchange: str
     symbol: str
     side: Side

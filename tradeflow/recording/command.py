@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,44 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import click
-from aiokafka.errors import KafkaError
 
 from tradeflow.agreement import difference, group_terms
-from tradeflow.kafka_reader import KafkaReader, NoTopicError
+from tradeflow.commands.verb import comma_list, json_option, say_json, verb
+from tradeflow.kafka_reader import KafkaReader
 from tradeflow.kafka_security import client_options
-from tradeflow.partitions import PartitionMapError, load_maps
-from tradeflow.recording.form import Header, RecordingError, version
+from tradeflow.partitions import load_maps
+from tradeflow.recording.form import Header, version
 from tradeflow.recording.setup import describe
 from tradeflow.recording.topics import CAUSED, Capture, Start, last_terms
 from tradeflow.recording.writer import RecordingWriter
-from tradeflow.settings import Settings, SettingsError, load_settings
-from tradeflow.strategies import StrategyError, load_strategies
-from tradeflow.times import TimeError, parse_time
+from tradeflow.settings import Settings, load_settings
+from tradeflow.strategies import load_strategies
+from tradeflow.times import parse_time
 from tradeflow.topics import MARKET_EVENTS
 from tradeflow.trading_setup import TradingSetup, read_trading
 
 
 def say(text: str) -> None:
     click.echo(text, err=True)
-
-
-def cli_errors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator of a verb: what an operator can mend is told without a traceback."""
-
-    @functools.wraps(function)
-    def told(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except TimeError as error:
-            raise click.UsageError(str(error)) from None
-        except (RecordingError, SettingsError, PartitionMapError, StrategyError, NoTopicError) as error:
-            raise click.ClickException(str(error)) from None
-        except KafkaError as error:
-            raise click.ClickException(
-                f"no answer of Kafka ({error!r}): start it, or correct KAFKA_BROKERS"
-            ) from None
-
-    return told
 
 
 def parse_start(text: str) -> Start:
@@ -98,18 +78,19 @@ async def kafka_capture(
         )
 
 
-def _names(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-@click.command("record")
+@verb(
+    "record",
+    "tradeflow record run.rec                                # what Kafka holds",
+    "tradeflow record run.rec --follow --seconds 600         # from now on",
+    "tradeflow record frames.rec --exchange kraken --symbols BTC-USD --seconds 60",
+)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--topics",
     "names",
     default=",".join([MARKET_EVENTS, *sorted(CAUSED)]),
     show_default=True,
-    callback=_names,
+    callback=comma_list,
     help="Of Kafka, comma separated.",
 )
 @click.option(
@@ -125,10 +106,10 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
 @click.option(
     "--symbols",
     default="",
-    callback=_names,
+    callback=comma_list,
     help="Of the exchange, comma separated; default: all in its map.",
 )
-@cli_errors
+@json_option
 def record_command(
     file: Path,
     names: list[str],
@@ -138,8 +119,12 @@ def record_command(
     seconds: float | None,
     exchange: str | None,
     symbols: list[str],
+    as_json: bool,
 ) -> None:
-    """Record ranges of topics, or an exchange's frames, to FILE."""
+    """Record topics, or frames of an exchange.
+
+    Ranges of topics into FILE, which `replay` and `backtest` read; or what an exchange's WebSockets and REST answer,
+    which `simulate --recordings` plays."""
     if follow and stop:
         raise click.UsageError("--follow and --to exclude each other: --seconds ends it")
     if seconds and not (follow or exchange):
@@ -156,7 +141,11 @@ def record_command(
         until = parse_time(stop) if stop else None
         work = record_topics(config, file, names, begin, until, _until(seconds) if follow else None)
     records, settled = asyncio.run(work)
-    click.echo(f"{records:,} records in {file}, {file.stat().st_size:,} bytes")
+    if as_json:
+        size = file.stat().st_size
+        say_json({"file": str(file), "records": records, "bytes": size, "settled": settled})
+    else:
+        click.echo(f"{records:,} records in {file}, {file.stat().st_size:,} bytes")
     if not settled:
         say(
             "workers were not through with the log's last records: start them, or a replay leaves the last orders "

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+import msgspec
 
+from tradeflow.commands.verb import json_option, say_json, verb
 from tradeflow.recording import Header, RecordingError, RecordingReader
-from tradeflow.recording.command import cli_errors, kafka_capture, parse_start, say
+from tradeflow.recording.command import kafka_capture, parse_start, say
 from tradeflow.recording.setup import new_market, recorded_strategies, trading_of
 from tradeflow.recording.topics import CAUSED, Start
 from tradeflow.replay.comparison import Verdict
@@ -20,15 +22,20 @@ from tradeflow.times import parse_time, show_time
 from tradeflow.topics import MARKET_EVENTS
 
 
-@click.command("replay")
+@verb(
+    "replay",
+    "tradeflow replay run.rec",
+    "tradeflow replay --from 2026-01-31T12:00:00Z    # what Kafka holds",
+)
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--from", "start", help="Of Kafka instead of a FILE: a time, `beginning` or an offset.")
 @click.option("--to", "stop", help="Up to a time; default: what is there now.")
-@cli_errors
-def replay_command(file: Path | None, start: str | None, stop: str | None) -> None:
-    """Apply a recorded log to the same strategies again and compare their orders and the gate's verdicts.
+@json_option
+def replay_command(file: Path | None, start: str | None, stop: str | None, as_json: bool) -> None:
+    """Replay a recorded log: the same orders?
 
-    Ends with status 1 if any of them differs."""
+    The same strategies once more on FILE, or on what Kafka holds; their orders and the gate's verdicts are compared
+    with those that were recorded. Ends with status 1 if any of them differs."""
     if (file is None) == (start is None):
         raise click.UsageError("name a FILE, or --from and --to for what Kafka holds")
     began = time.perf_counter()
@@ -38,7 +45,20 @@ def replay_command(file: Path | None, start: str | None, stop: str | None) -> No
         until = parse_time(stop) if stop else None
         replay, settled = asyncio.run(_replay_kafka(parse_start(start or ""), until))
     orders, verdicts = replay.finish(settled)
-    _report(replay, orders, verdicts, settled, time.perf_counter() - began)
+    if as_json:
+        say_json(
+            {
+                "events": replay.events,
+                "partitions": len(replay.markets),
+                "unusable": replay.unusable,
+                "unknown_partitions": replay.unknown,
+                "settled": settled,
+                "orders": {"same": orders.same, **msgspec.structs.asdict(orders)},
+                "verdicts": {"same": verdicts.same, **msgspec.structs.asdict(verdicts)},
+            }
+        )
+    else:
+        _report(replay, orders, verdicts, settled, time.perf_counter() - began)
     if not (orders.same and verdicts.same):
         raise SystemExit(1)
 

@@ -18,9 +18,14 @@ from tradeflow.replay.comparison import Comparison, Verdict
 Tell = Callable[[int, str, int, bytes], None]
 
 
+class _Cause(msgspec.Struct):
+    kind: str
+
+
 class _Order(msgspec.Struct):
     order_id: str
     event_time: int
+    cause: _Cause
     command: str = "NEW"
 
 
@@ -41,7 +46,7 @@ class Replay:
         self.verdicts = Comparison()
         self.events = 0
         self.unusable = 0
-        """Records of the log that a worker makes dead letters of."""
+        """Records of the log, and orders, that a worker makes dead letters of."""
         self._state: dict[int, dict[tuple[str, str], bytes]] = {}
         self._began: dict[int, int] = {}
         """Event time at which a partition began, where its state is known."""
@@ -110,7 +115,15 @@ class Replay:
         market.take_resyncs()
 
     def _order(self, tell: Tell, partition: int, value: bytes) -> None:
-        order = self._decode_order(value)
+        try:
+            order = self._decode_order(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError):  # whoever wrote it
+            self.unusable += 1
+            return
+        if (
+            order.cause.kind == "agent"
+        ):  # a plain agent's own: its command is in the log, and is decided on again
+            return
         self._note(tell, partition, order.event_time)
         tell(partition, f"{order.order_id}/{order.command}", order.event_time, value)
 

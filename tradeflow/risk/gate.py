@@ -11,6 +11,7 @@ from tables.exact import EXACT, text
 from tables.instruments import Instrument
 from tradeflow.execution.admission import assumed_instrument
 from tradeflow.messages import Order, Steer
+from tradeflow.messages.orders import AGENT_NAME
 from tradeflow.normalize import NormalizeError, canonical_decimal
 from tradeflow.risk.checks import CHECKS, Case
 from tradeflow.risk.denial import Denial, above
@@ -77,6 +78,12 @@ class RiskGate:
             shown = f"{order.type} {order.size[:80]} at {order.price and order.price[:80]}"
             wanted = "canonical numbers above 0, and a price unless it is a MARKET order"
             return Denial("MALFORMED", shown, wanted, f"{shown}: must have {wanted}")
+        if order.post_only and (order.type == "MARKET" or order.tif != "GTC"):
+            shown, wanted = f"post_only {order.type} {order.tif}", "LIMIT GTC where it is post_only"
+            return Denial("MALFORMED", shown, wanted, f"{shown}: must be {wanted}")
+        if order.cause.kind == "agent" and not AGENT_NAME.fullmatch(order.strategy):
+            shown, wanted = repr(order.strategy[:80]), "1 to 64 letters, digits, dots, - or _"
+            return Denial("MALFORMED", shown, wanted, f"strategy {shown}: a plain agent's name has {wanted}")
         account = seen.accounts.get((order.exchange, order.symbol))
         if account is None:
             place, wanted = f"{order.exchange} {order.symbol}", "books of this partition"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from tradeflow.commands.verb import comma_list, verb
 from tradeflow.simulator.host import Host
 from tradeflow.simulator.instruments import listed
 from tradeflow.simulator.market import Market
@@ -18,11 +19,12 @@ from tradeflow.simulator.recorded import RecordedExchange, recorded_names
 from tradeflow.simulator.server import Simulator
 
 
-def _names(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-@click.command("simulate")
+@verb(
+    "simulate",
+    "tradeflow simulate --rate 100",
+    "tradeflow simulate --exchanges kraken --symbols BTC-USD",
+    "tradeflow simulate --recordings frames.rec --speed 1",
+)
 @click.option(
     "--port",
     default=0,
@@ -45,8 +47,10 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
     type=click.IntRange(10, 980),
     help="Levels a side, or up to ten more: all fit into snapshots and subscriptions of 1,000 levels.",
 )
-@click.option("--exchanges", default="", callback=_names, help="Comma separated; default: all.")
-@click.option("--symbols", default="", callback=_names, help="Comma separated, as BTC-USDT; default: all.")
+@click.option("--exchanges", default="", callback=comma_list, help="Comma separated; default: all.")
+@click.option(
+    "--symbols", default="", callback=comma_list, help="Comma separated, as BTC-USDT; default: all."
+)
 @click.option(
     "--recordings",
     type=click.Path(exists=True, path_type=Path),
@@ -68,9 +72,10 @@ def simulate_command(
     recordings: Path | None,
     speed: float | None,
 ) -> None:
-    """Simulate the exchanges' own protocols on this machine.
+    """Run the simulated exchanges.
 
-    When ready, prints the environment that points tradeflow at them, one NAME=URL a line."""
+    They speak the exchanges' own protocols over HTTP and WebSockets. When ready, prints the environment that
+    points tradeflow at them, one NAME=URL a line."""
     try:
         served: list[Host]
         if recordings:

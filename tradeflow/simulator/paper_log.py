@@ -13,15 +13,16 @@ from pathlib import Path
 import click
 import msgspec
 
+from tradeflow import messages
 from tradeflow.market.loop import Loop
-from tradeflow.messages import Clock, Command, Delta, Heartbeat, Level, MarketEvent, Snapshot, Trade
+from tradeflow.messages import Clock, Command, Delta, Heartbeat, Level, Listing, MarketEvent, Snapshot, Trade
 from tradeflow.partitions import load_maps
 from tradeflow.recording import Header, Record, RecordingWriter
 from tradeflow.recording.form import version
 from tradeflow.recording.setup import describe, new_market, trading_of
 from tradeflow.settings import Settings
 from tradeflow.simulator.book import MarketBook, Update
-from tradeflow.simulator.instruments import INSTRUMENTS
+from tradeflow.simulator.instruments import INSTRUMENTS, Instrument
 from tradeflow.simulator.ladder import Change
 from tradeflow.simulator.market import Market
 from tradeflow.strategies import load_strategies
@@ -32,6 +33,7 @@ START = 1_767_225_600 * SECOND
 """2026-01-01, where the virtual clock begins."""
 DELAY = 2_000_000
 """From an exchange to our socket, ns."""
+MIN_NOTIONAL = {"binance": "5", "coinbase": "1", "kraken": "0.5"}
 
 
 class _Feed:
@@ -53,6 +55,9 @@ class _Feed:
             "sequence": sequence,
             "receipt_time": now,
         }
+
+    def listed(self, now: int) -> MarketEvent:
+        return messages.Instrument(**self.place(0, now), listing=listing(self.instrument))  # type: ignore[arg-type]
 
     def snapshot(self, now: int) -> MarketEvent:
         self.sequence += 1
@@ -100,6 +105,27 @@ class _Feed:
         ]
 
 
+def listing(i: Instrument) -> Listing:
+    """What the feeds make of the simulated exchanges' answers."""
+    terms = Listing(
+        kind="spot",
+        base=i.base,
+        quote=i.quote,
+        tick=i.tick_text,
+        lot=i.lot_text,
+        min_notional=MIN_NOTIONAL.get(i.exchange),
+    )
+    if i.exchange != "bitmex":
+        return terms
+    inverse = i.base == "BTC"
+    return msgspec.structs.replace(
+        terms,
+        kind="inverse" if inverse else "quanto",
+        multiplier="1" if inverse else "0.000001",
+        settle="BTC",
+    )
+
+
 def events(seconds: float, rate: float, depth: int, seed: int) -> Iterator[MarketEvent]:
     """All exchanges' events in the order of time, with a clock record a second (for every partition)."""
     market = Market(seed=seed, rate=rate, depth=depth, history=1, start=START)
@@ -108,6 +134,7 @@ def events(seconds: float, rate: float, depth: int, seed: int) -> Iterator[Marke
         for epoch, i in enumerate(INSTRUMENTS)
     }
     for feed in feeds.values():
+        yield feed.listed(START + DELAY)
         yield feed.snapshot(START + DELAY)
     second = 1
     for step in range(1, round(seconds * rate) + 1):

@@ -29,8 +29,8 @@ class Arbitrage(Strategy):
 
     **When one leg is denied or only half filled**, what the fills leave over (the sum of its positions on all
     exchanges) is unwound once both legs have ended: IOC where that costs least after fees.  What isn't filled of that
-    is tried again as soon as it has ended; what is denied, each second.  Until nothing is left, or less than any
-    exchange takes, it takes no new pair."""
+    is tried again as soon as it has ended; what is denied, each second, on an exchange that hasn't denied it before.
+    Until nothing is left, or less than any exchange takes, it takes no new pair."""
 
     min_edge: Decimal = Decimal("0.0005")
     max_size: Decimal = Decimal("0.1")
@@ -41,6 +41,8 @@ class Arbitrage(Strategy):
     class State(msgspec.Struct):
         taken: list[str] = msgspec.field(default_factory=list)
         """`cheap>dear` of the pairs whose edge was there at the last look."""
+        denied: list[str] = msgspec.field(default_factory=list)
+        """Exchanges on which the gate has denied to unwind since the last pair; anew when all have."""
 
     def on_book(self, book: BookView, ctx: Context) -> Iterator[Action]:
         if ctx.orders or self._where_to_unwind(ctx) is not None:
@@ -51,12 +53,17 @@ class Arbitrage(Strategy):
             for cheap, dear in ((book, other), (other, book)):
                 legs = self._legs(cheap, dear, ctx.state.taken)
                 if legs:
+                    ctx.state.denied.clear()
                     yield from legs
                     return
 
     def on_execution(self, execution: ExecutionView, ctx: Context) -> Iterator[Action]:
         if execution.status != "DENIED" or execution.tag != UNWIND:
             yield from self._unwind(ctx)
+            return
+        if execution.exchange in ctx.state.denied:
+            ctx.state.denied.clear()
+        ctx.state.denied.append(execution.exchange)
 
     @timer(seconds=1)
     def unwind(self, ctx: Context) -> Iterator[Action]:
@@ -92,22 +99,17 @@ class Arbitrage(Strategy):
         left = sum((ctx.position(exchange).size for exchange in ctx.books), Decimal(0))
         if not left:
             return None
-        books = [book for book in ctx.books.values() if book.live and book.exchange in self.fees]
+        live = [book for book in ctx.books.values() if book.live and book.exchange in self.fees]
         if left > 0:
-            dear = max(
-                (book for book in books if takeable(book, left, book.bid.price)),
-                key=self._proceeds,
-                default=None,
-            )
-            if dear is None:
+            books = _not_in(ctx.state.denied, [b for b in live if takeable(b, left, b.bid.price)])
+            if not books:
                 return None
-            size = takeable(dear, left, dear.bid.price)
-            return sell(dear, dear.bid.price, size, tif="IOC", tag=UNWIND)
-        cheap = min(
-            (book for book in books if takeable(book, -left, book.ask.price)), key=self._cost, default=None
-        )
-        if cheap is None:
+            dear = max(books, key=self._proceeds)
+            return sell(dear, dear.bid.price, takeable(dear, left, dear.bid.price), tif="IOC", tag=UNWIND)
+        books = _not_in(ctx.state.denied, [b for b in live if takeable(b, -left, b.ask.price)])
+        if not books:
             return None
+        cheap = min(books, key=self._cost)
         return buy(cheap, cheap.ask.price, takeable(cheap, -left, cheap.ask.price), tif="IOC", tag=UNWIND)
 
     def _cost(self, book: BookView) -> Decimal:
@@ -117,3 +119,8 @@ class Arbitrage(Strategy):
     def _proceeds(self, book: BookView) -> Decimal:
         """Of selling one unit at the touch, less the fee."""
         return book.bid.price * (1 - self.fees[book.exchange])
+
+
+def _not_in(denied: list[str], books: list[BookView]) -> list[BookView]:
+    """Those of other exchanges; all, where there is none."""
+    return [book for book in books if book.exchange not in denied] or books

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from tradeflow.market import Market
+from tradeflow.market.loop import Loop
 from tradeflow.market.orders import TrackedOrder
 from tradeflow.messages import (
     Cause,
@@ -32,6 +33,7 @@ from tradeflow.messages import (
 )
 from tradeflow.normalize import canonical_decimal
 from tradeflow.strategies.actions import Exact, OrderType, TimeInForce
+from tradeflow.strategies.order_views import PositionView
 from tradeflow.strategies.strategy import Strategy
 from tradeflow.symbols import canonical_symbol
 
@@ -67,10 +69,36 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     shadow: bool
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an order, its numbers as Decimal: the gate's verdict (`number` -1) or a report."""
+
+    order_id: str
+    number: int
+    strategy: str
+    exchange: str
+    symbol: str
+    side: Side
+    status: OrderStatus
+    reason_code: str
+    reason: str
+    price: Decimal | None = msgspec.field(name="last_price")
+    """Of this fill; None where it is none."""
+    size: Decimal | None = msgspec.field(name="last_size")
+    filled: Decimal = msgspec.field(name="filled_size")
+    leaves: Decimal = msgspec.field(name="leaves_size")
+    liquidity: Liquidity | None
+    fee: Decimal | None
+    fee_currency: str | None
+    receipt_time: int
+
+
 class Trial:
     """Runs strategies on events that the test makes up; `sent` collects their orders and cancels.
 
     What becomes of an order the test says as well: `submit`, `accept`, `fill`, `deny` …; until then it is in flight.
+    With `paper` the risk gate and the paper exchange say it, as time passes (`advance`), as in a worker without files
+    of its own.  `risk`, `fees`, `balances`: what risk.toml, fees.toml and balances.toml would say; `latency_seconds`:
+    one way to the exchange.
 
     `books`: the (exchange, symbol) pairs served; by default `exchanges` × the strategies' symbols (BTC-USDT
     where they name none).  A strategy that raises raises TrialError here."""
@@ -81,6 +109,11 @@ class Trial:
         exchanges: Sequence[str] = ("binance", "coinbase", "kraken"),
         books: Sequence[tuple[str, str]] | None = None,
         silence_seconds: float = 5,
+        paper: bool = False,
+        risk: str = "",
+        fees: str = "",
+        balances: str = "",
+        latency_seconds: float = 0.05,
     ) -> None:
         symbols = [symbol for strategy in strategies for symbol in strategy.symbols] or ["BTC-USDT"]
         self.symbol = symbols[0]
@@ -89,14 +122,16 @@ class Trial:
         """The virtual clock, nanoseconds; advance() moves it."""
         self.sent: list[Sent] = []
         """Every command so far, oldest first: `command` is NEW or CANCEL."""
-        self.market = Market(
-            0,
-            books
-            if books is not None
-            else [(name, symbol) for name in exchanges for symbol in sorted(set(symbols))],
-            strategies,
-            silence_ns=round(silence_seconds * SECOND),
-        )
+        self.executions: list[Told] = []
+        """Every verdict and report so far, oldest first."""
+        if books is None:
+            books = [(name, symbol) for name in exchanges for symbol in sorted(set(symbols))]
+        trading: dict[str, Any] = {}
+        if paper:
+            texts = {"risk": risk, "fees": fees, "balances": balances, "paper_latency": latency_seconds}
+            trading = _trading(books, strategies, texts)
+        self.market = Market(0, books, strategies, silence_ns=round(silence_seconds * SECOND), **trading)
+        self._loop = Loop(self.market) if paper else None
         self._epochs: dict[tuple[str, str], int] = {}
         self._sequences: dict[tuple[str, str, str], int] = {}
         self._commands: dict[tuple[str, str], Order] = {}
@@ -159,8 +194,15 @@ class Trial:
                     )
             self._apply(Clock(receipt_time=self.now))
 
+    @property
+    def positions(self) -> dict[tuple[str, str], PositionView]:
+        """(exchange, symbol) → what the fills of all strategies have left there."""
+        accounts = self.market.trading.accounts
+        return {place: PositionView(accounts.position(place)) for place in self.market.books}
+
     def submit(self, order: Sent) -> None:
         """The order, or the cancel, passes the gate."""
+        self._must_not_be_paper()
         command = self._commands[order.order_id, order.command]
         self._apply(Command(order=command, offset=0, receipt_time=self.now))
 
@@ -207,6 +249,7 @@ class Trial:
 
     def report(self, order: Sent, status: OrderStatus, **fields: Any) -> None:
         """Whatever else may become of it, e.g. `"CANCELED", leaves_size="0"`; `fields` as in topic `executions`."""
+        self._must_not_be_paper()
         one = self._tracked(order)
         if one.status == "INITIALIZED" and status not in ("DENIED", "SUBMITTED"):
             self.submit(order)
@@ -225,6 +268,7 @@ class Trial:
             **{**known, **fields},
         )
         refused = self.market.trading.orders.refused
+        self.executions.append(msgspec.convert(msgspec.to_builtins(execution), Told, strict=False))
         self._apply(execution)
         if self.market.trading.orders.refused > refused:
             raise ValueError(f"an order that is {one.status} can't become {status}")
@@ -252,6 +296,10 @@ class Trial:
             if run.strategy is strategy and symbol in run.symbols
         )
 
+    def _must_not_be_paper(self) -> None:
+        if self._loop is not None:
+            raise ValueError("with paper=True the gate and the paper exchange say what becomes of orders")
+
     def _tracked(self, order: Sent) -> TrackedOrder:
         one = self.market.trading.orders.get(order.order_id)
         if one is None:
@@ -278,16 +326,31 @@ class Trial:
 
     def _apply(self, event: MarketEvent) -> None:
         self._offset += 1
-        self.market.apply(event, self._offset)
-        outputs = self.market.take_outputs()
+        if self._loop is not None:
+            _, outputs = self._loop.apply(event)
+        else:
+            self.market.apply(event, self._offset)
+            outputs = self.market.take_outputs()
         for output in outputs:
             if output.topic == "orders":
                 order = msgspec.json.decode(output.value, type=Order)
                 self._commands[order.order_id, order.command] = order
                 self.sent.append(msgspec.json.decode(output.value, type=Sent))
+            elif output.topic == "executions":
+                self.executions.append(msgspec.json.decode(output.value, type=Told))
         for run in self.market.runs:
             if run.halted:
                 raise TrialError(f"{run.strategy.name}: {run.halted}") from run.error
+
+
+def _trading(
+    books: Sequence[tuple[str, str]], strategies: Sequence[Strategy], texts: dict[str, Any]
+) -> dict[str, Any]:
+    """Gate, venue and balances for a market, as a worker has them.  Raises SettingsError for texts that can't be."""
+    from tradeflow.trading_setup import TradingFiles, TradingSetup  # which imports this package
+
+    setup = TradingSetup(TradingFiles(**texts), {symbol: 0 for _, symbol in books}, books, strategies)
+    return {"gate": setup.gate(), "venue": setup.venue, "balances": setup.balances}
 
 
 def _levels(levels: Levels) -> list[Level]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tables.order_books import OrderBook, State
 from tables.positions import Position
-from tradeflow.messages import Listing, Side, Trade
+from tradeflow.messages import Level, Listing, Side, Trade
 from tradeflow.strategies.order_views import OrderView, PositionView
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class Quote(NamedTuple):
 
     price: Decimal
     size: Decimal
+
+
+_Known = tuple[Level | None, Quote | None]
+"""The touch when it was last asked for, as text and as numbers: most events leave it as it was."""
 
 
 class InstrumentView(NamedTuple):
@@ -55,7 +59,7 @@ class InstrumentView(NamedTuple):
 class BookView:
     """A book of one exchange and symbol.  Numbers become Decimal when asked for."""
 
-    __slots__ = ("_order_book", "exchange", "instrument", "symbol")
+    __slots__ = ("_ask", "_bid", "_order_book", "exchange", "instrument", "symbol")
 
     def __init__(self, order_book: OrderBook) -> None:
         self._order_book = order_book
@@ -63,6 +67,8 @@ class BookView:
         self.symbol = order_book.symbol
         self.instrument: InstrumentView | None = None
         """Its tick, lot and so on; None until its feed has told them."""
+        self._bid: _Known = (None, None)
+        self._ask: _Known = (None, None)
 
     @property
     def state(self) -> State:
@@ -104,12 +110,18 @@ class BookView:
     @property
     def bid(self) -> Quote:
         """The best bid.  A live book has one; raises LookupError where there is none."""
-        return self._quote(self._order_book.book.best_bid, "bids")
+        level = self._order_book.book.best_bid
+        if level != self._bid[0]:
+            self._bid = level, None if level is None else _exact(level)
+        return self._bid[1] or self._nothing("bids")
 
     @property
     def ask(self) -> Quote:
         """The best ask.  A live book has one; raises LookupError where there is none."""
-        return self._quote(self._order_book.book.best_ask, "asks")
+        level = self._order_book.book.best_ask
+        if level != self._ask[0]:
+            self._ask = level, None if level is None else _exact(level)
+        return self._ask[1] or self._nothing("asks")
 
     @property
     def mid(self) -> Decimal:
@@ -135,10 +147,8 @@ class BookView:
     def __repr__(self) -> str:
         return f"<{self.exchange} {self.symbol} {self.state} {self.epoch}:{self.sequence}>"
 
-    def _quote(self, level: tuple[str, str] | None, side: str) -> Quote:
-        if level is None:
-            raise LookupError(f"{self!r} has no {side}: check book.live first ({self.reason})")
-        return _exact(level)
+    def _nothing(self, side: str) -> NoReturn:
+        raise LookupError(f"{self!r} has no {side}: check book.live first ({self.reason})")
 
     def _middle(self, index: int) -> Decimal:
         values = self._order_book.book.mid_and_spread()

@@ -11,7 +11,7 @@ from aiohttp.web import HTTPRequestEntityTooLarge
 from faust.web import Request
 from pydantic import SecretStr
 
-from tradeflow.web.answers import Problem
+from tradeflow.web.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, CHANGES_OFF, NOT_AUTHORIZED, Problem
 from tradeflow.web.server import IDLE_TIMEOUT, MAX_BODY
 
 
@@ -19,8 +19,7 @@ def authorize(request: Request, token: SecretStr | None) -> None:
     """Raises Problem unless the request bears the token: 403 where there is none, 401 for a wrong one."""
     if token is None:
         raise Problem(
-            403,
-            "changes are off",
+            CHANGES_OFF,
             "this worker takes no requests that change something. To allow them, set TRADEFLOW_TOKEN to a text"
             " that nobody can guess (`openssl rand -hex 32`) and start it again",
         )
@@ -29,8 +28,7 @@ def authorize(request: Request, token: SecretStr | None) -> None:
     same = hmac.compare_digest(given.strip().encode(errors="replace"), token.get_secret_value().encode())
     if scheme.lower() != "bearer" or not same:
         raise Problem(
-            401,
-            "not authorized",
+            NOT_AUTHORIZED,
             "send the header `Authorization: Bearer …` with the TRADEFLOW_TOKEN of this worker",
         )
 
@@ -41,9 +39,12 @@ async def read_body(request: Any, timeout: float = IDLE_TIMEOUT) -> bytes:
         async with asyncio.timeout(timeout):
             return bytes(await request.read())
     except TimeoutError:
-        raise Problem(408, "too slow", f"the body did not arrive within {timeout:.0f} s") from None
+        raise Problem(
+            BODY_TOO_SLOW, f"the body did not arrive within {timeout:.0f} s; send it at once"
+        ) from None
     except HTTPRequestEntityTooLarge:
-        raise Problem(413, "too large", f"at most {MAX_BODY} bytes of body are taken") from None
+        detail = f"at most {MAX_BODY} bytes of body are taken"
+        raise Problem(BODY_TOO_LARGE, detail, bytes=MAX_BODY) from None
 
 
 def is_loopback(host: str) -> bool:

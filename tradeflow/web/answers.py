@@ -1,24 +1,20 @@
-"""HTTP answers in one form: JSON by msgspec, errors as problem details with what to do next."""
+"""HTTP answers in one form: JSON by msgspec, errors as problem details, and nothing sent again that is known."""
 
 from __future__ import annotations
 
-from typing import Any
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 import msgspec
-from faust.web import Request, Response, View
+from aiohttp import ETag, web
+
+from tradeflow.web.problems import Problem
 
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+PASSED_ON = ("ETag", "Cache-Control")
+"""Headers of another worker's answer that are passed on; the others follow from its status."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Problem(Exception):
-    """An error answer: HTTP status, title, and a detail that says what to do."""
-
-    def __init__(self, status: int, title: str, detail: str, **extra: Any) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.body = {"status": status, "title": title, "detail": detail, **extra}
 
 
 class Passed(msgspec.Struct):
@@ -27,25 +23,53 @@ class Passed(msgspec.Struct):
     body: bytes
     content_type: str
     status: int
+    headers: dict[str, str] = {}
 
 
-def answer(view: View, value: Any, status: int = 200) -> Response:
-    return view.bytes(_encode(value), content_type="application/json", status=status)
+class Tagged[T](NamedTuple):
+    """A value that is the same as long as its tag is; who has it is told so, instead of getting it again."""
+
+    value: T
+    tag: str
+    """None of its characters is a quotation mark."""
 
 
-def problem(view: View, error: Problem) -> Response:
-    return pass_on(view, Passed(_encode(error.body), "application/problem+json", error.status))
+def answer(value: Any) -> web.Response:
+    return web.Response(body=_encode(value), content_type="application/json")
 
 
-def pass_on(view: View, passed: Passed) -> Response:
-    headers = HEADERS.get(passed.status)
-    return view.bytes(passed.body, content_type=passed.content_type, status=passed.status, headers=headers)
+def tagged(request: web.Request, found: Tagged[Any]) -> web.Response:
+    """304 for who has it already.  It may be kept, but not be used before this worker has been asked again."""
+    known = request.if_none_match or ()
+    if any(one.value in (found.tag, "*") for one in known):
+        response = web.Response(status=304)
+    else:
+        response = answer(found.value)
+    response.etag = ETag(found.tag, is_weak=True)  # the same but for ages
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
 
-def integer(request: Request, name: str, default: int, highest: int, lowest: int = 1) -> int:
-    """A query parameter between `lowest` and `highest`."""
-    text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and lowest <= int(text) <= highest):
-        detail = f"{name}={text!r}: a whole number from {lowest} to {highest} is needed"
-        raise Problem(400, "bad parameter", detail)
-    return int(text)
+def told(problem: Problem) -> web.Response:
+    return _problem(problem.kind.status, problem.body)
+
+
+def told_by_status(status: int) -> web.Response:
+    """Of what no view has looked at."""
+    phrase = HTTPStatus(status)
+    title = phrase.phrase
+    detail = f"{phrase.description or title}; /openapi.json describes what may be asked"
+    return _problem(status, {"type": "about:blank", "title": title, "status": status, "detail": detail})
+
+
+def _problem(status: int, body: dict[str, Any]) -> web.Response:
+    return pass_on(Passed(_encode(body), "application/problem+json", status))
+
+
+def pass_on(passed: Passed) -> web.Response:
+    headers = {**HEADERS.get(passed.status, {}), **passed.headers}
+    if passed.status == 304:
+        return web.Response(status=304, headers=headers)
+    return web.Response(
+        body=passed.body, content_type=passed.content_type, status=passed.status, headers=headers
+    )

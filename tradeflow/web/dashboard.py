@@ -5,23 +5,30 @@ from __future__ import annotations
 import asyncio
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
-from faust.web import Request
+from msgspec import Meta
 
-from tradeflow.web.answers import Passed, Problem
+from tradeflow.web.answers import Passed
+from tradeflow.web.books import known_symbol, owned_book
+from tradeflow.web.listings import listed_books
 from tradeflow.web.pages import page
+from tradeflow.web.parameters import Query
+from tradeflow.web.problems import TOO_MANY_READERS, UNKNOWN_FILE, UNKNOWN_SYMBOL, Problem
+from tradeflow.web.served import Symbol
 from tradeflow.web.stream import Full, Part, Rows, Stream
+from tradeflow.web.system import all_feeds, worker_stats
 from tradeflow.web.trading import all_strategies, with_status
-from tradeflow.web.views import all_feeds, known_symbol, listed_books, owned_book, worker_stats
 from tradeflow.wiring import app, books, config, tail
 
 STATIC = Path(__file__).parent / "static"
 FILES = {path.name: path for path in STATIC.iterdir()} | {
     "plotly.min.js": Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
 }
+
+MEDIA = ("text/html", "text/css", "text/javascript", "image/svg+xml")
 
 HEADERS = {
     # Nothing but our own files runs, and no request leaves for anywhere else.
@@ -39,22 +46,22 @@ RECENT, NEWEST = 60.0, 1000
 """Seconds that the latencies are of, and how many of them at the most: sorting more would hold the worker up."""
 
 
-@page("/")
-async def index(request: Request) -> Any:
+@page("/", media=("text/html",))
+async def index(request: web.Request) -> web.FileResponse:
     """The dashboard."""
     return web.FileResponse(FILES["index.html"], headers=HEADERS)
 
 
-@page("/static/{name}")
-async def static(request: Request, name: str) -> Any:
+@page("/static/{name}", UNKNOWN_FILE, media=MEDIA)
+async def static(request: web.Request, name: Annotated[str, Meta(examples=["main.js"])]) -> web.FileResponse:
     """Its files."""
     if name not in FILES:
-        raise Problem(404, "unknown file", f"the dashboard has no {name}")
+        raise Problem(UNKNOWN_FILE, f"the dashboard has no {name}", known=sorted(FILES))
     return web.FileResponse(FILES[name], headers=HEADERS)
 
 
 async def _books(_: str) -> Rows:
-    return [((row["exchange"], row["symbol"]), _without_age(row)) for row in listed_books()]
+    return [((row.exchange, row.symbol), _without_age(row)) for row in listed_books()]
 
 
 async def _levels(symbol: str) -> Rows:
@@ -67,10 +74,14 @@ async def _book(exchange: str, symbol: str) -> Any:
     try:
         book = await owned_book(exchange, symbol, LEVELS)
     except Problem as error:
-        return {"exchange": exchange, "symbol": symbol, "state": "stale", "reason": error.body["detail"]}
-    if isinstance(book, Passed):
-        return msgspec.Raw(book.body)
-    return _without_age(book)
+        reason = error.body["detail"]
+    else:
+        if not isinstance(book, Passed):
+            return _without_age(book)
+        if book.status == 200:
+            return msgspec.Raw(book.body)
+        reason = msgspec.json.decode(book.body)["detail"]
+    return {"exchange": exchange, "symbol": symbol, "state": "stale", "reason": reason}
 
 
 async def _trades(symbol: str) -> Rows:
@@ -82,7 +93,7 @@ async def _trades(symbol: str) -> Rows:
 
 async def _orders(_: str) -> Rows:
     rows = [with_status(known) for known in reversed(tail.orders(LISTED))]
-    return [(row["order_id"], row) for row in rows]
+    return [(row.order_id, row) for row in rows]
 
 
 async def _positions(_: str) -> Rows:
@@ -101,9 +112,9 @@ async def _stats(_: str) -> Rows:
     return [("stats", worker_stats(RECENT, NEWEST))]
 
 
-def _without_age(row: dict[str, Any]) -> dict[str, Any]:
+def _without_age(row: msgspec.Struct) -> dict[str, Any]:
     """Readers reckon it themselves: else every row would be another at each tick."""
-    return {key: value for key, value in row.items() if key != "age_ms"}
+    return {key: value for key, value in msgspec.structs.asdict(row).items() if key != "age_ms"}
 
 
 live = Stream(
@@ -129,13 +140,19 @@ async def _end(_: Any) -> None:
 app.web.web_app.on_shutdown.append(_end)  # type: ignore[attr-defined]
 
 
-@page("/stream")
-async def stream(request: Any) -> Any:
-    """Server-sent events: what changes, as it changes; `?symbol=` has that one's levels and trades too."""
-    symbol = known_symbol(request.query["symbol"]) if request.query.get("symbol") else ""
+class StreamQuery(Query, frozen=True, kw_only=True):
+    symbol: Annotated[Symbol, Meta(description="Its levels and trades too; empty: none.")] = ""
+
+
+@page("/stream", UNKNOWN_SYMBOL, TOO_MANY_READERS, media=("text/event-stream",))
+async def stream(request: web.Request, query: StreamQuery) -> web.StreamResponse:
+    """Server-sent events: what changes, as it changes."""
+    symbol = known_symbol(query.symbol) if query.symbol else ""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+    if request.method == "HEAD":
+        return response
     try:
         await live.serve(request, response, symbol)
     except Full as full:
-        raise Problem(503, "too many readers", str(full)) from None
+        raise Problem(TOO_MANY_READERS, str(full)) from None
     return response

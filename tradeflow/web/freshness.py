@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 from tradeflow.market.market import REFRESH
+from tradeflow.messages import BookState
 
 MAX_DELAY = 2_000_000_000
 """Nanoseconds by which a top of book may be published later than it should be."""
@@ -20,11 +21,11 @@ MAX_TAIL_AGE = 2.0
 
 
 class Quality(NamedTuple):
-    state: str
+    state: BookState
     reason: str
 
 
-def of_book(state: str, reason: str, heard: int, event_time: int, now: int, silence_ns: int) -> Quality:
+def of_book(state: BookState, reason: str, heard: int, event_time: int, now: int, silence_ns: int) -> Quality:
     """Of a book in memory: its last sign of life must be recent by this worker's clock as well.
 
     The log says that a book is silent at the earliest with the next record, which may be late itself.
@@ -44,7 +45,7 @@ def of_book(state: str, reason: str, heard: int, event_time: int, now: int, sile
     )
 
 
-def of_list(state: str, reason: str, event_time: int, now: int, tail_age: float) -> Quality:
+def of_list(state: BookState, reason: str, event_time: int, now: int, tail_age: float) -> Quality:
     """Of a top of book as the tail has it; `tail_age`: seconds since Kafka said that there is nothing newer."""
     if state != "live":
         return Quality(state, reason)

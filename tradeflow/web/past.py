@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 from aiokafka.errors import KafkaError
+from msgspec import UNSET, UnsetType
 
 from tradeflow.explain import Deployment, Explanation, UnknownOrder, explain
 from tradeflow.kafka_reader import KafkaReader, NoTopicError
@@ -14,7 +15,15 @@ from tradeflow.messages import Order
 from tradeflow.past import Moment, NotRetained, Past
 from tradeflow.rebuild import AtRecord, AtTime, NeverThere, Place, Target
 from tradeflow.times import TimeError, parse_time
-from tradeflow.web.answers import Problem
+from tradeflow.web.problems import (
+    BAD_PARAMETER,
+    NO_KAFKA,
+    NO_SUCH_MOMENT,
+    NOT_RETAINED,
+    TOO_SLOW,
+    UNKNOWN_ORDER,
+    Problem,
+)
 from tradeflow.wiring import books, config, kafka_client, maps, strategies
 
 AT_ONCE = 2
@@ -32,21 +41,22 @@ deployment = Deployment(
 _turns = asyncio.Semaphore(AT_ONCE)
 
 
-def target(query: Mapping[str, str], exchange: str, symbol: str) -> Target | None:
+def target(
+    at: str | UnsetType, epoch: int | UnsetType, sequence: int | UnsetType, exchange: str, symbol: str
+) -> Target | None:
     """The moment that a request asks for; None: now."""
-    if "at" in query:
+    if at is not UNSET:
         try:
-            return AtTime(parse_time(query["at"]))
+            return AtTime(parse_time(at))
         except TimeError as error:
-            raise Problem(400, "bad parameter", f"at: {error}") from None
-    if "epoch" not in query and "sequence" not in query:
+            raise Problem(BAD_PARAMETER, f"at: {error}", parameter="at", value=at) from None
+    if epoch is not UNSET and sequence is not UNSET:
+        return AtRecord(exchange, symbol, epoch, sequence)
+    if epoch is UNSET and sequence is UNSET:
         return None
-    numbers = [query.get(name, "") for name in ("epoch", "sequence")]
-    if not all(number.isascii() and number.isdecimal() and len(number) < 16 for number in numbers):
-        raise Problem(
-            400, "bad parameter", "epoch and sequence: two whole numbers are needed, as a book tells them"
-        )
-    return AtRecord(exchange, symbol, *map(int, numbers))
+    missing = "epoch" if epoch is UNSET else "sequence"
+    detail = f"{missing} is missing: epoch and sequence are needed together, as a book tells them"
+    raise Problem(BAD_PARAMETER, detail, parameter=missing)
 
 
 async def moment(partition: int, place: Place, wanted: Target) -> Moment:
@@ -68,12 +78,13 @@ async def _reader() -> AsyncIterator[KafkaReader]:
         async with asyncio.timeout(PATIENCE), _turns, KafkaReader(kafka_client) as reader:
             yield reader
     except NeverThere as error:
-        raise Problem(404, "no such moment", str(error)) from None
-    except NotRetained as error:
-        raise Problem(404, "not retained", str(error)) from None
-    except (UnknownOrder, NoTopicError) as error:
-        raise Problem(404, "unknown order", str(error)) from None
+        raise Problem(NO_SUCH_MOMENT, str(error)) from None
+    except (NotRetained, NoTopicError) as error:
+        raise Problem(NOT_RETAINED, str(error)) from None
+    except UnknownOrder as error:
+        raise Problem(UNKNOWN_ORDER, str(error)) from None
     except TimeoutError:
-        raise Problem(503, "too slow", f"no answer within {PATIENCE:g} s; others may be asking too") from None
+        detail = f"no answer within {PATIENCE:g} s; others may be asking too: ask again later"
+        raise Problem(TOO_SLOW, detail) from None
     except KafkaError as error:
-        raise Problem(503, "no Kafka", f"Kafka doesn't answer: {error!r}; ask again in a second") from None
+        raise Problem(NO_KAFKA, f"Kafka doesn't answer: {error!r}; ask again in a second") from None

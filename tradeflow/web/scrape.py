@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
-from faust.web import Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from tradeflow.metrics import Sample, of_feeds, of_lag, of_markets, of_stats, registry
+from tradeflow.metrics import Sample, of_feeds, of_lag, of_markets, of_redis, of_stats, registry
 from tradeflow.stats import stats
 from tradeflow.web.dashboard import live
 from tradeflow.web.pages import page
-from tradeflow.wiring import app, books, feed_outbox, feed_service, markets, outbox, tail
+from tradeflow.wiring import app, books, feed_outbox, feed_service, markets, outbox, redis_writer, tail
 
 
 def _of_worker() -> Iterator[Sample]:
@@ -44,10 +43,11 @@ everything = registry(
     lambda: of_stats(stats),
     _consumer_lag,
     _of_worker,
+    lambda: of_redis(redis_writer) if redis_writer else (),
 )
 
 
-@page("/metrics")
-async def metrics(request: Request) -> Any:
+@page("/metrics", media=("text/plain",))
+async def metrics(request: web.Request) -> web.Response:
     """Metrics of this worker, in Prometheus' text format."""
     return web.Response(body=generate_latest(everything), headers={"Content-Type": CONTENT_TYPE_LATEST})

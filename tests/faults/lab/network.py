@@ -43,6 +43,9 @@ class Namespace:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The link by itself, and first: with its namespace it would go a while later, and be in the next one's way.
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _ip("link", "delete", LINKS[0])
         _ip("netns", "delete", NAME)
 
     def cut(self) -> None:

@@ -72,6 +72,7 @@ function makeExecution(execution) {
 
 export function why(order) {
   const { cause } = order;
+  if (cause.kind === "agent") return `${order.strategy}, a plain agent, sent this. What made it do so is its own.`;
   const tag = order.tag && order.tag !== order.strategy ? ` It calls it “${order.tag}”.` : "";
   const because = {
     timer: () => `its timer ${cause.timer} fired at ${clock(cause.time)}`,

@@ -56,7 +56,7 @@ function makeRun(run, said) {
   const reason = h("p", { class: "reason" });
   const values = FACTS.map(() => h("dd"));
   const parameters = h("dl", { class: "parameters" });
-  const word = { strategy: run.strategy, symbol: run.symbols.length === 1 ? run.symbols[0] : "" };
+  const word = { [run.class === "PlainAgent" ? "agent" : "strategy"]: run.strategy, symbol: run.symbols.length === 1 ? run.symbols[0] : "" };
   const what = `${run.strategy} ${run.symbols.join("+")}`;
   const card = h(
     "section",
