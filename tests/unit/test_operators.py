@@ -164,6 +164,7 @@ def test_strategies_are_listed(run, monkeypatch):
             "strategies": [one],
             "totals": [{**one, "symbols": ["BTC-USDT", "ETH-USDT"], "orders": 1400}],
             "silent_workers": ["http://w2"],
+            "next": None,
         },
     )
     done, _ = run(strategies.strategies_command)
