@@ -30,6 +30,8 @@ help: ## List the commands
 
 install: $(INSTALLED) ## Set everything up in .venv (the others do so, too)
 
+req: install ## The same
+
 demo: $(INSTALLED) ## All of it, on simulated exchanges (SECONDS=30 ends it)
 	@exec $(BIN)/tradeflow demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
@@ -119,8 +121,6 @@ stop-redpanda: ## End it; its topics stay
 lock: $(INSTALLED) ## Lock the Python packages (UPGRADE=1: the newest ones)
 	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -o requirements-build.lock
-
-req: lock ## The same
 
 bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' contestants
 	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done

@@ -38,8 +38,8 @@ class Beside(NamedTuple):
 class Terminals:
     """`with Terminals(directory) as terminals: terminals.take(text_of_a_page)`; AssertionError where it isn't so.
 
-    It is as after `source .venv/bin/activate`.  KAFKA_BROKERS and TRADEFLOW_WEB_PORT are set to what stands for the
-    pages' 9092 and 6066: their defaults."""
+    It is as after `source .venv/bin/activate`.  TRADEFLOW_WEB_PORT and, if the page names 9092, KAFKA_BROKERS are set
+    to what stands for their defaults."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -64,23 +64,16 @@ class Terminals:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for beside in self._beside:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(beside.pid, signal.SIGINT)
-        assert self._bash.stdin
+        ended = [self._ended(beside, signal.SIGINT) for beside in reversed(self._beside)]
         with contextlib.suppress(OSError):
-            self._bash.stdin.write("wait\n")
-            self._bash.stdin.close()
-        try:
-            self._bash.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            for pid in (*(beside.pid for beside in self._beside), self._bash.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)
-            raise
+            os.killpg(self._bash.pid, signal.SIGKILL)
+        self._bash.wait()
+        assert all(ended), f"still running after {PATIENCE:.0f} s, and killed"
 
     def take(self, text: str) -> int:
         """Take all steps of a page; returns how many there were."""
+        if "9092" in text:
+            self._run(PORTS.sub(self._port, "export KAFKA_BROKERS=localhost:9092"))
         number = 0
         for number, step in enumerate(steps(PORTS.sub(self._port, text)), 1):  # noqa: B007
             step = step._replace(commands=with_ids(step.commands, self._ids))
@@ -151,10 +144,23 @@ class Terminals:
     def _end(self, step: Step) -> None:
         beside = self._beside.pop()
         said = len(beside.log.read_text())
-        os.killpg(beside.pid, signal.SIGINT)
-        self._run(f"wait {beside.pid}")  # fails as it does
+        assert self._ended(beside, signal.SIGINT), f"still running after {PATIENCE:.0f} s, and killed"
+        self._run(f"wait {beside.pid} || [ $? = 130 ]")  # by itself, or by Ctrl-C
         wrong = difference(step, beside.log.read_text()[said:], self._ids)
         assert wrong is None, wrong
+
+    @staticmethod
+    def _ended(beside: Beside, how: signal.Signals) -> bool:
+        """End all that runs in a terminal; False if it had to be killed."""
+        deadline = time.monotonic() + PATIENCE
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(beside.pid, how)
+            while time.monotonic() < deadline:
+                os.killpg(beside.pid, 0)
+                time.sleep(0.05)
+            os.killpg(beside.pid, signal.SIGKILL)
+            return False
+        return True
 
     # --- where they run ---
 
@@ -168,7 +174,6 @@ class Terminals:
         ours = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": str(COLUMNS),
-            "KAFKA_BROKERS": PORTS.sub(self._port, "localhost:9092"),
             "TRADEFLOW_WEB_PORT": PORTS.sub(self._port, "6066"),
             "NO_PROXY": "127.0.0.1,localhost",
         }

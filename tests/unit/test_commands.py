@@ -23,6 +23,13 @@ def test_a_partition_map_is_made_and_extended(tmp_path: Path) -> None:
     assert json.loads(file.read_text()) == {"BTC-USDT": 0, "ETH-USDT": 1, "SOL-USDT": 0}
 
 
+def test_a_new_map_has_a_partition_for_each_symbol_unless_told_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "okx.json"
+    done = CliRunner().invoke(partition_map_command, [str(file), "BTC-USDT", "eth/usdt", "BTCUSDT"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(file.read_text()) == {"BTC-USDT": 0, "ETH-USDT": 1}
+
+
 def test_a_partition_map_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     file = tmp_path / "missing" / "okx.json"
     done = CliRunner().invoke(partition_map_command, [str(file), "BTC-USDT"])

@@ -48,7 +48,8 @@ def partition_map_command(
         wanted = [canonical_symbol(symbol) for symbol in symbols]
     except SymbolError as error:
         raise click.UsageError(str(error)) from None
-    extended = extend(known, wanted, partitions, str(file))
+    count = partitions if known or partitions else len(set(wanted))
+    extended = extend(known, wanted, count, str(file))
     try:
         file.write_text(dump_map(extended), encoding="utf-8")
     except OSError as error:
