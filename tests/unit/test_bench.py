@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from bench import paper_runs, report
+from bench import backtests, paper_runs, report
 from bench.latency import percentile
 from bench.load import Load
 from bench.processes import ROOT
@@ -54,6 +54,14 @@ def test_the_papers_send_the_same_orders_whatever_becomes_of_them() -> None:
         plain = paper_runs.tradeflow(strategy, events)
         assert plain.filled and plain.money.volume == sum(plain.filled.values())
         assert plain == paper_runs.tradeflow(strategy, events)
+
+
+def test_the_market_alone_and_the_backtest_send_the_same_orders() -> None:
+    """Else their speeds couldn't be compared, neither with others'."""
+    events = paper_runs.history(20, seed=1)
+    market, backtest = backtests.in_memory(events, 20), backtests.of_records(events, 20)
+    assert market.orders == backtest.orders == 19
+    assert market.filled and market.seconds > 0
 
 
 def test_rules_of_a_desk_that_changes_none_are_the_paper_exchanges_own(
