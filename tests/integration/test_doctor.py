@@ -264,7 +264,7 @@ def test_a_worker_that_would_differ_from_those_that_run(well: Env, kafka: str) -
             await member.getmany(timeout_ms=200)
             return await asyncio.to_thread(examined, well)
 
-    check(asyncio.run(beside_a_member()), "agreement of workers", "strategy (arbitrage|imbalance)")
+    check(asyncio.run(beside_a_member()), "agreement of workers", "(strategy|balance) [a-z]+")
     findings = examined(well)
     assert [one["verdict"] for one in findings if one["what"] == "agreement of workers"] == ["note"]
 

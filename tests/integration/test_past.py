@@ -134,7 +134,7 @@ def test_random_moments_equal_the_true_books(stack: Stack, logs: dict[int, Log])
         ("at=2020-01-01", 404, "nothing is known of before that"),
         ("at=2999-01-01", 404, "ask for an earlier moment"),
         ("at=yesterday", 400, "write 2026-01-31T12:00:00Z"),
-        ("epoch=1", 400, "two whole numbers"),
+        ("epoch=1", 400, "needed together"),
         ("epoch=0&sequence=999999999", 404, ""),
         ("epoch=999999&sequence=0", 404, "doesn't hold that record"),
     ],
