@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 
 from bench import (
@@ -39,8 +40,6 @@ PARTS: dict[str, Callable[[Options], Section]] = {
     "workers": workers.run,
     "memory": memory.run,
 }
-APART = ("scaling", "papers", "backtests", "readers")
-"""Not part of the whole: they measure nothing of this machine, or compare tradeflow with itself."""
 TARGET = ROOT / "docs" / "benchmarks.md"
 
 
@@ -53,48 +52,69 @@ def write(part: str, section: Section, command: str, machine: report.Machine) ->
     print(f"Written to {TARGET.relative_to(ROOT)}", flush=True)
 
 
-def apart(options: Options) -> None:
-    if options.only == "scaling":
-        scaling.write()
-    elif options.only == "backtests":
-        compare_backtests(report.machine(), 2 * options.paper_seconds, options.repeats)
-    elif options.only == "papers":
-        said = papers.section('make bench ARGS="--only papers"', options.paper_seconds, seed=1)
-        print(said, flush=True)
-        papers.write(said)
-        print(f"Written to {papers.TARGET.relative_to(ROOT)}")
-    else:
-        print(report.machine(), flush=True)
-        readers(options.rates[-1], options.seconds, options.repeats)
+def compare_papers(options: Options) -> None:
+    """Nothing in it depends on the machine."""
+    said = papers.section('make bench ARGS="--only papers"', options.paper_seconds, seed=1)
+    print(said, flush=True)
+    papers.write(said)
+    print(f"Written to {papers.TARGET.relative_to(ROOT)}")
 
 
-def compare_backtests(on: report.Machine, seconds: int, repeats: int) -> None:
-    where = f"{on.cores} cores of {on.cpu}; others used {on.busy:.0%} of the CPU just before"
-    said = backtests.section('make bench ARGS="--only backtests"', where, seconds, repeats)
+def compare_backtests(options: Options) -> None:
+    machine = report.machine()
+    where = f"{machine.cores} cores of {machine.cpu}; others used {machine.busy:.0%} of the CPU just before"
+    command = 'make bench ARGS="--only backtests"'
+    said = backtests.section(command, where, 2 * options.paper_seconds, options.repeats)
     print(said, flush=True)
     backtests.write(said)
     print(f"Written to {backtests.TARGET.relative_to(ROOT)}")
 
 
-def main() -> None:
+def compare_readers(options: Options) -> None:
+    """tradeflow with itself."""
+    print(report.machine(), flush=True)
+    readers(options.rates[len(options.rates) // 2], options.seconds, options.repeats)
+
+
+APART: dict[str, Callable[[Options], None]] = {
+    "scaling": lambda _: scaling.write(),
+    "papers": compare_papers,
+    "backtests": compare_backtests,
+    "readers": compare_readers,
+}
+"""By themselves: the model of what has been measured (made anew after the whole as well), and comparisons that have no
+place in the page."""
+
+
+def main() -> int:
+    """1 if a part has failed: what it says is told, and the others go on."""
     options = parse([*PARTS, *APART], list(ENTRANTS))
     if options.only in APART:
-        apart(options)
-        return
+        APART[options.only](options)
+        return 0
     machine = report.machine()
     print(machine, flush=True)
     arguments = " ".join(sys.argv[1:])
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
-    for part, run in PARTS.items():
-        if options.only not in (None, part):
+    failed = []
+    for part in [options.only] if options.only else PARTS:
+        try:
+            section = PARTS[part](options)
+        except Exception:
+            traceback.print_exc()
+            failed.append(part)
             continue
-        section = run(options)
         print(f"\n{section.values['table']}\n", flush=True)
         for goal in section.goals:
             print(" | ".join(goal.row("")[:4]), flush=True)
         if not options.quick and options.contestants == list(ENTRANTS):  # at once, for a later part may fail
             write(part, section, command, machine)
+    if options.only is None and not options.quick:
+        scaling.write()
+    if failed:
+        print(f"No figure of: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

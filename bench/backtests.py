@@ -39,7 +39,6 @@ class Run(NamedTuple):
 
 class Row(NamedTuple):
     name: str
-    version: str
     runs: list[Run]
 
     @property
@@ -109,15 +108,15 @@ def measure(seconds: int, repeats: int) -> tuple[int, list[Row]]:
     events = history(seconds, seed=1)
     own = own_versions("tradeflow")["tradeflow"]
     rows = [
-        Row("tradeflow, events in memory", own, [in_memory(events, seconds) for _ in range(repeats)]),
-        Row("tradeflow, records as in a file", own, [of_records(events, seconds) for _ in range(repeats)]),
+        Row(f"tradeflow {own}, events in memory", [in_memory(events, seconds) for _ in range(repeats)]),
+        Row(f"tradeflow {own}, records as in a file", [of_records(events, seconds) for _ in range(repeats)]),
     ]
     for name, environment, package, program in (
         ("NautilusTrader", "nautilus", "nautilus_trader", "nautilus_backtest"),
         ("hftbacktest", "hftbacktest", "hftbacktest", "hftbacktest_speed"),
     ):
         version = locked_versions(environment, package.replace("_", "-"))[package.replace("_", "-")]
-        rows.append(Row(name, version, theirs(environment, program)(events, seconds, repeats)))
+        rows.append(Row(f"{name} {version}", theirs(environment, program)(events, seconds, repeats)))
     for row in rows:
         for run in row.runs:
             ours = rows[0].runs[0].filled or Decimal(0)
@@ -129,17 +128,15 @@ def measure(seconds: int, repeats: int) -> tuple[int, list[Row]]:
 def table(count: int, rows: list[Row]) -> str:
     slowest = rows[1].seconds
     header = ("", "events/s of one core", "as fast as `tradeflow backtest`")
-    shown = [
-        (f"{row.name} {row.version}", f"{count / row.seconds:,.0f}", f"{slowest / row.seconds:,.1f} times")
-        for row in rows
-    ]
+    shown = [(row.name, f"{count / row.seconds:,.0f}", f"{slowest / row.seconds:,.1f} times") for row in rows]
     return report.table(header, shown)
 
 
 def section(command: str, machine: str, seconds: int, repeats: int) -> str:
     """Of docs/replay.md."""
     count, rows = measure(seconds, repeats)
-    filled = ", ".join(f"{row.name} {row.runs[0].filled:.2f}" for row in rows if row.runs[0].filled)
+    got = [(row.name.split()[0], row.runs[0].filled) for row in rows if row.runs[0].filled]
+    filled = ", ".join(f"{name} {size:.2f}" for name, size in got)
     return (
         (ROOT / "bench" / "backtests.md")
         .read_text()

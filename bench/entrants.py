@@ -18,7 +18,9 @@ from bench.load import EXCHANGE, partition_of, symbols
 from bench.processes import ROOT
 from bench.topics import Watch
 from tables.order_books import OrderBook
+from tradeflow.kafka_reader import KafkaReader
 from tradeflow.ports import free_port
+from tradeflow.recording.topics import read_checkpoint
 
 Books = dict[str, tuple[dict[str, str], dict[str, str]]]
 """symbol → (bids, asks), price → size."""
@@ -138,13 +140,15 @@ async def _bytewax_books(_: Watch, directory: Path) -> Books:
 
 
 async def saved_books(watch: Watch) -> list[OrderBook]:
-    """tradeflow's: the newest slot of each; after an orderly end none is beyond the cut (tradeflow/checkpoint.py)."""
-    newest: dict[bytes, bytes] = {}
-    for slot, value in (await _newest(watch, "tradeflow-strategies-order_books-changelog")).items():
-        key, mark, _number = slot.partition(b"#")
-        if mark and value[:8] >= newest.get(key, b"")[:8]:
-            newest[key] = value
-    return [OrderBook.decode(value[8:]) for value in newest.values()]
+    """Those of tradeflow's last checkpoint, as its own recorder reads them."""
+    async with KafkaReader({"bootstrap_servers": watch.brokers}) as reader:
+        cuts = await read_checkpoint(reader, TRADEFLOW.group)
+    return [
+        OrderBook.decode(value)
+        for _, state in cuts.values()
+        for (table, _), value in state.items()
+        if table == "order_books"
+    ]
 
 
 async def _tradeflow_books(watch: Watch, _: Path) -> Books:

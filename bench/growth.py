@@ -128,7 +128,7 @@ def run(options: Options) -> Section:
     deep = points([(options.books, depth) for depth in options.depths])
     [big] = points([(options.many[-1], options.depth)])
     rows = [_row(one) for one in (*wide, *deep, big)]
-    header = ["books", "levels a side", "µs a delta", "with checkpoints", "checkpoints", "peak MiB"]
+    header = ["books", "levels a side at first", "µs a delta", "with checkpoints", "checkpoints", "peak MiB"]
     axes = (
         (wide, f"{options.symbols[0]:,} → {options.symbols[-1]:,} symbols"),
         (deep, f"{options.depths[0]:,} → {options.depths[-1]:,} levels"),

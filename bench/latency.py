@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import selectors
 import sys
 import tempfile
@@ -42,7 +43,7 @@ WARM_UP = 3.0
 BOOKS = 8
 _SEED = 11
 _DRAIN = 20.0  # seconds to wait for the last orders
-_START = 60.0  # seconds for the first ones: the process has yet to start
+_START = 120.0  # seconds for the first ones: the process has yet to start
 _NEVER_STALE = 600.0  # seconds
 
 _encode = msgspec.json.Encoder().encode
@@ -227,15 +228,22 @@ async def running(relayer: Relayer, silence: float | None = None) -> AsyncIterat
 
 
 async def ready(run: Contestant, url: str) -> None:
-    """Once the worker has its partitions.  Raises TimeoutError after a minute."""
-    async with aiohttp.ClientSession() as web, asyncio.timeout(_START):
-        while True:
-            run.usage()
-            with contextlib.suppress(aiohttp.ClientError):
-                async with web.get(f"{url}/ready") as answer:
-                    if answer.ok and (await answer.json())["partitions"]:
-                        return
-            await asyncio.sleep(0.1)
+    """Once the worker has its partitions.  Raises ContestantFailed if it takes too long."""
+    said = "nothing"
+    try:
+        async with aiohttp.ClientSession() as web, asyncio.timeout(_START):
+            while True:
+                run.usage()
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with web.get(f"{url}/ready") as answer:
+                        said = await answer.text()
+                        if answer.ok and json.loads(said)["partitions"]:
+                            return
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise ContestantFailed(
+            f"{url}/ready said {said} for {_START:.0f} s; its log ends with:\n{run.said}"
+        ) from None
 
 
 async def measure(relayer: Relayer, rates: Sequence[int], seconds: float) -> list[Latency]:
@@ -259,10 +267,8 @@ def punctual[T](work: Coroutine[Any, Any, T]) -> T:
 
 def run(options: Options) -> Section:
     """Each contestant once: at each rate thousands of records are timed."""
-    found = {
-        relayer: punctual(measure(relayer, options.rates, options.seconds)) for relayer in (RELAY, TRADEFLOW)
-    }
-    pairs = list(zip(*found.values(), strict=True))
+    found = [punctual(measure(one, options.rates, options.seconds)) for one in (RELAY, TRADEFLOW)]
+    pairs = list(zip(*found, strict=True))
     goals = [
         Goal(
             f"raw → order at {own.rate:,}/s, {name}, to the bare relay",

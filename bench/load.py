@@ -24,6 +24,7 @@ RATE = 5_000
 _START = 2_000_000_000_000_000_000  # later than any clock, so that only the deltas move event time
 _LEVELS = 100  # a side in the snapshots by default; the mix below keeps a book near that
 _FEWEST = 40  # levels a side, below which nothing is removed
+_REACH = 60  # ticks from the touch, in the mean; shallower books have less of both
 
 
 class Top(NamedTuple):
@@ -60,6 +61,8 @@ class Market:
         self.tops: list[Top] = []
         self._random = random_
         self._decimals = 1 + number % 4
+        self._fewest = min(_FEWEST, levels * _FEWEST // _LEVELS)
+        self._reach = min(_REACH, levels * _REACH // _LEVELS)
         middle = 50_000 + 3_000 * (number % 17)
         self._bids = {middle - 1 - 2 * n: self._lots() for n in range(levels)}
         self._asks = {middle + 1 + 2 * n: self._lots() for n in range(levels)}
@@ -116,11 +119,11 @@ class Market:
         if kind < 0.15:
             return best, self._lots()
         if kind < 0.25:
-            return best, 0 if len(side) > _FEWEST else self._lots()
+            return best, 0 if len(side) > self._fewest else self._lots()
         if kind < 0.35 and self._ask - self._bid > 1:
             return best + inward, self._lots()
-        tick = best - inward * (1 + int(self._random.expovariate(1 / 60)))
-        there = tick in side and len(side) > _FEWEST
+        tick = best - inward * (1 + int(self._random.expovariate(1 / self._reach)))
+        there = tick in side and len(side) > self._fewest
         return tick, 0 if there and self._random.random() < 0.5 else self._lots()
 
     def _next(self) -> int:

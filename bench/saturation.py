@@ -80,6 +80,8 @@ async def overload(rate: int, seconds: float) -> Overload:
             while await _sequences(here, web) != last:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK)
         found.seconds = time.monotonic() - ended
+        if looking.done():
+            looking.result()  # raises what ended it
         looking.cancel()
         async with web.get(f"{here.url}/stats") as answer:
             counts = (await answer.json())["markets"].values()

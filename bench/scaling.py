@@ -9,7 +9,7 @@ import itertools
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -129,26 +129,31 @@ def demand(whole: Whole, ingest_us: float, pipeline_us: float, level_bytes: floa
 
 
 def write() -> None:
-    """docs/scaling.md's tables, from the newest costs."""
+    """docs/scaling.md's tables; the model's from the newest costs, where all of them have been measured."""
+    parts: dict[str, dict[str, Any]] = {"skew": {"skew": skew_table()}}
     known = costs()
-    missing = {"ingest_us", "pipeline_us", "level_bytes"} - known.keys()
-    if missing:
-        raise SystemExit(f"docs/benchmarks.json lacks {', '.join(sorted(missing))}: run `make bench` first")
-    given = known["ingest_us"], known["pipeline_us"], known["level_bytes"], sizes()
-    parts = [Whole(4, 20, 5_000), Whole(4, 100, 50_000), Whole(10, 500, 250_000), Whole()]
-    found = [demand(whole, *given) for whole in parts]
-    values = {
-        "model": model_table(parts, found),
-        "skew": skew_table(),
-        "whole": found[-1],
-        "market": parts[-1],
-    }
-    values |= {"ingest_us": given[0], "pipeline_us": given[1], "level_bytes": given[2], "size": given[3]}
+    if missing := sorted({"ingest_us", "pipeline_us", "level_bytes"} - known.keys()):
+        print(
+            f"No model: docs/benchmarks.json lacks {', '.join(missing)}; `make bench` measures them",
+            flush=True,
+        )
+    else:
+        parts["model"] = model(known["ingest_us"], known["pipeline_us"], known["level_bytes"])
     text = TARGET.read_text()
-    for part in ("model", "skew"):
+    for part, values in parts.items():
+        print(f"{values[part]}\n", flush=True)
         text = refreshed(text, part, template=TEMPLATE, **values)
     TARGET.write_text(text)
-    print(f"{values['model']}\n\n{values['skew']}\n\nWritten to {TARGET.relative_to(ROOT)}", flush=True)
+    print(f"Written to {TARGET.relative_to(ROOT)}", flush=True)
+
+
+def model(ingest_us: float, pipeline_us: float, level_bytes: float) -> dict[str, Any]:
+    """What the template says of it."""
+    size = sizes()
+    wholes = [Whole(4, 20, 5_000), Whole(4, 100, 50_000), Whole(10, 500, 250_000), Whole()]
+    found = [demand(whole, ingest_us, pipeline_us, level_bytes, size) for whole in wholes]
+    given = {"ingest_us": ingest_us, "pipeline_us": pipeline_us, "level_bytes": level_bytes, "size": size}
+    return given | {"model": model_table(wholes, found)}
 
 
 def model_table(wholes: list[Whole], found: list[Demand]) -> str:

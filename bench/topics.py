@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 EVENTS = "market-events"
 TOPS = "top-of-book"
@@ -44,7 +45,7 @@ class Watch:
     """Ends, commits and contents of topics, read outside any group."""
 
     def __init__(self, brokers: str) -> None:
-        self._brokers = brokers
+        self.brokers = brokers
         self._admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
         self._consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
 
@@ -58,7 +59,7 @@ class Watch:
         await self._admin.close()
 
     async def create(self, *names: str, partitions: int) -> None:
-        configs = {"max.message.bytes": str(_MAX_BYTES)}
+        configs = {"max.message.bytes": str(_MAX_BYTES), "message.timestamp.type": "LogAppendTime"}
         await self._admin.create_topics(
             [
                 NewTopic(name, num_partitions=partitions, replication_factor=1, topic_configs=configs)
@@ -84,15 +85,19 @@ class Watch:
         )
 
     async def members(self, group: str) -> int:
-        """How many the group has, dead ones included until their session times out."""
-        [response] = await self._admin.describe_consumer_groups([group])
+        """How many the group has, dead ones included until their session times out; 0 on a broker that has never
+        had a group."""
+        try:
+            [response] = await self._admin.describe_consumer_groups([group])
+        except GroupCoordinatorNotAvailableError:
+            return 0
         return sum(len(described[5]) for described in response.groups)
 
     async def read(self, topic: str) -> list[Any]:
         """Every record of the topic as it is now, partition by partition."""
         ends = {TopicPartition(topic, number): end for number, end in enumerate(await self.ends(topic))}
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers,
+            bootstrap_servers=self.brokers,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_MAX_BYTES,
         )

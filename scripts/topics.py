@@ -18,9 +18,13 @@ from tradeflow.topics import TopicError, declare_topics, topic_specs
 
 async def counts(client: Mapping[str, Any]) -> dict[str, int]:
     """Partitions of every topic that is not one of Kafka's own."""
-    async with AIOKafkaConsumer(**client, enable_auto_commit=False) as consumer:
+    consumer = AIOKafkaConsumer(**client, enable_auto_commit=False)
+    try:
+        await consumer.start()
         names = await consumer.topics()
         return {name: len(consumer.partitions_for_topic(name) or ()) for name in sorted(names)}
+    finally:
+        await consumer.stop()
 
 
 def main(arguments: list[str]) -> int:
@@ -37,8 +41,11 @@ def main(arguments: list[str]) -> int:
             print(f"{len(specs)} topics are as declared, on cluster {asyncio.run(declaring)}")
             return 0
         there = asyncio.run(counts(client))
-    except (SettingsError, TopicError, KafkaError) as error:
+    except (SettingsError, TopicError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except KafkaError as error:
+        print(f"{error}. Is there a Kafka at KAFKA_BROKERS={config.kafka_brokers}?", file=sys.stderr)
         return 1
     wanted = {spec.name: spec.partitions for spec in specs}
     for name in sorted(wanted.keys() | there.keys()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics_core import (
@@ -22,10 +22,12 @@ from prometheus_client.registry import Collector
 
 from tables.order_books import OrderBook
 from tradeflow.market import Market
-from tradeflow.redis_writer import RedisWriter
 from tradeflow.stats import STAGES, Stats
 from tradeflow.timing import Histogram
 from tradeflow.web.freshness import of_book
+
+if TYPE_CHECKING:
+    from tradeflow.redis_writer import RedisWriter
 
 STATES = ("syncing", "live", "stale", "broken")
 CONNECTED = ("connecting", "live")

@@ -36,7 +36,6 @@ from tradeflow.partitions import load_maps, served_feeds
 from tradeflow.plain_orders import PlainOrders
 from tradeflow.ports import ListenError, check_listen
 from tradeflow.quiet import quiet_kafka
-from tradeflow.redis_writer import RedisWriter
 from tradeflow.runs import RunSchema
 from tradeflow.settings import settings
 from tradeflow.steering import Steering
@@ -238,8 +237,15 @@ def owned_partitions() -> set[int]:
 
 
 steering = Steering(outbox, owned_partitions, markets.owned)
-redis_writer = (
-    RedisWriter(
+
+
+def make_redis_writer() -> Any:
+    """For a worker with books, if there is a Redis."""
+    if config.redis_url is None or config.role == "feeds":
+        return None
+    from tradeflow.redis_writer import RedisWriter  # 6 MiB and a moment that nobody else needs to spend
+
+    return RedisWriter(
         config.redis_url.get_secret_value(),
         markets.owned,
         prefix=config.app_id,
@@ -247,9 +253,9 @@ redis_writer = (
         interval=1 / config.redis_updates_per_second,
         lifetime=config.redis_lifetime,
     )
-    if config.redis_url
-    else None
-)
+
+
+redis_writer = make_redis_writer()
 
 if config.role != "strategies":
     check_exchanges(feed.exchange for feed in served_feeds(maps, books))

@@ -54,7 +54,7 @@ def _verb(command: click.Command, parent: click.Context) -> Iterator[str]:
     yield f"### `{context.command_path}`"
     yield from ("", inspect.cleandoc(command.help or ""))
     yield from ("", "```", f"{context.command_path} {' '.join(command.collect_usage_pieces(context))}")
-    yield from (*getattr(command, "examples", ()), "```", "")
+    yield from ("", *getattr(command, "examples", ()), "```", "")
     yield from _options(command, context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -69,5 +69,5 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record and isinstance(parameter, click.Option) and parameter.name != "help":
-            name, says = (part.replace("|", "\\|") for part in record)
+            name, says = (part.replace("|", "\\|").replace("<", "&lt;") for part in record)
             yield f"| `{name}` | {says} |"

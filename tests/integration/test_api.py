@@ -249,6 +249,7 @@ def test_no_other_site_is_let_in(stack: Stack) -> None:
     [
         (b"[]", 400, "Expected `object`"),
         (b"{", 400, "no such JSON object"),
+        (b'{"reason": "\xff"}', 400, "can't decode byte 0xff"),
         (b'{"strategi": "imbalance"}', 400, "unknown field `strategi`"),
         (b'{"strategy": "nobody"}', 422, "no strategy 'nobody' runs, but"),
         (bytes(16 * 1024 + 1), 413, "at most 16384 bytes"),

@@ -191,6 +191,13 @@ def test_tail_shows_the_last_those_of_a_key_and_those_to_come(stack: Stack) -> N
     )
 
 
+def test_the_doctor_finds_nothing_wrong_with_a_system_that_runs(stack: Stack) -> None:
+    findings = {one["what"]: one for one in as_json(stack, "doctor")}
+    assert {one["verdict"] for one in findings.values()} == {"ok"}, findings
+    assert "where worker" in findings["port of the web views"]["value"]
+    assert findings["agreement of workers"]["value"] == "as the last workers had it"
+
+
 # --- Faust's own ---
 
 

@@ -10,10 +10,11 @@ import yaml
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from scripts.topics import main
 from tradeflow.kafka import Kafka
 from tradeflow.partitions import load_maps
 from tradeflow.settings import load_settings
-from tradeflow.topics import declare_topics, topic_specs
+from tradeflow.topics import topic_specs
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +43,10 @@ async def in_force(kafka: Kafka) -> dict[str, str]:
         await admin.close()
 
 
-def test_kafka_takes_them_and_the_topics_can_be_declared() -> None:
+def test_kafka_takes_them_and_the_topics_can_be_declared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And listed: `make kafka-topics`, `make kafka-list-topics`."""
     wanted = given()
     settings = load_settings()
     properties = {name: value for name, value in wanted.items() if name not in PLACES}
@@ -50,5 +54,21 @@ def test_kafka_takes_them_and_the_topics_can_be_declared() -> None:
         found = asyncio.run(in_force(kafka))
         assert wanted.keys() <= found.keys(), "a name that Kafka doesn't know"
         assert {name: found[name] for name in properties} == properties
-        client = {"bootstrap_servers": kafka.bootstrap}
-        asyncio.run(declare_topics(client, topic_specs(load_maps())))
+
+        monkeypatch.setenv("KAFKA_BROKERS", kafka.bootstrap)
+        assert main(["list"]) == 0
+        assert listed(capsys)["market-events"].endswith(": make kafka-topics")
+        assert main(["declare"]) == 0
+        assert f"{len(topic_specs(load_maps()))} topics are as declared" in capsys.readouterr().out
+        assert main(["list"]) == 0
+        specs = {spec.name: f"{spec.partitions} partitions" for spec in topic_specs(load_maps())}
+        assert listed(capsys) == specs
+    monkeypatch.setenv("TRADEFLOW_KAFKA_WAIT", "1")
+    assert main(["declare"]) == main(["list"]) == 1
+    assert kafka.bootstrap in capsys.readouterr().err
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    lines = capsys.readouterr().out.splitlines()
+    pairs = [line.split(maxsplit=1) for line in lines]
+    return dict(pairs)

@@ -114,6 +114,11 @@ def broken_map(env: Env, here: Path) -> None:
     (maps / "kraken.json").write_text('{"BTC-USD": 0, "ETH-USD": 2}')
 
 
+def no_feed(env: Env, here: Path) -> None:
+    (maps_in(env, here) / "nowhere.json").write_text('{"BTC-USDT": 0}')
+    env["EXCHANGES"] = "nowhere"
+
+
 def other_count(env: Env, here: Path) -> None:
     maps = maps_in(env, here)
     places = json.loads((maps / "symbols.json").read_text())
@@ -149,6 +154,7 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
     "a file for a directory": (file_for_directory, "data directory", "is a file"),
     "a directory that can't be written": (unwritable, "data directory", "can't be written"),
     "a map with a hole": (broken_map, "partition maps", "kraken.json: no symbol is on partition 1"),
+    "an exchange without a feed": (no_feed, "partition maps", "no feed for exchange"),
     "another partition count": (other_count, "topic market-events", "partitions 4"),
     "no TOML": (text("strategies.toml", "[imbalance\n"), "strategies", "strategies.toml can't be read"),
     "an unknown limit": (text("risk.toml", "max_everything = 1\n"), "limits, fees, balances", "risk.toml"),

@@ -28,9 +28,9 @@ from tradeflow.messages import Delta, MarketEvent, Snapshot
 from tradeflow.partitions import load_maps
 from tradeflow.strategies.imbalance import Imbalance
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
-
 MOMENTS = int(os.environ.get("TRADEFLOW_MOMENTS", "90"))
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + MOMENTS)]
 
 
 @pytest.fixture(scope="module")
@@ -92,19 +92,16 @@ def truth(stack: Stack, book: dict[str, Any]) -> dict[str, Any] | None:
 
 def test_random_moments_equal_the_true_books(stack: Stack, logs: dict[int, Log]) -> None:
     draw, compared, took = random.Random(1), Counter[str](), []
-    places = {
-        (event.exchange, event.symbol) for log in logs.values() for event, _ in log if type(event) is Delta
-    }
-    assert len(places) == 15
+    books: dict[tuple[str, str], Log] = {}
+    for log in logs.values():
+        for event, now in log:
+            if isinstance(event, Delta | Snapshot):
+                books.setdefault((event.exchange, event.symbol), []).append((event, now))
+    assert len(books) == 15
     maps = load_maps()
     for number in range(MOMENTS):
-        exchange, symbol = sorted(places)[number % len(places)]
-        log = logs[maps.symbols[symbol]]
-        of_book = [
-            (event, now)
-            for event, now in log
-            if isinstance(event, Delta | Snapshot) and (event.exchange, event.symbol) == (exchange, symbol)
-        ]
+        exchange, symbol = sorted(books)[number % len(books)]
+        log, of_book = logs[maps.symbols[symbol]], books[exchange, symbol]
         started = time.monotonic()
         if number % 2:
             event, _ = draw.choice(of_book)

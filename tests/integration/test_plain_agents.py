@@ -64,8 +64,10 @@ def test_its_orders_pass_the_gate_and_are_executed(stack: Stack) -> None:
     (order, *_) = agents_orders(stack, "CANCELED") or agents_orders(stack, "FILLED")
     executions = asked(stack, f"/orders/{order['order_id']}")["executions"]
     assert [one["status"] for one in executions[:2]] == ["SUBMITTED", "ACCEPTED"]
-    said = asked(stack, "/strategies")["strategies"]
-    (run,) = [run for run in said if run["strategy"] == "spread-maker"]
+    said = asked(stack, "/strategies")
+    (run,) = [run for run in said["strategies"] if run["strategy"] == "spread-maker"]
+    (total,) = [total for total in said["totals"] if total["strategy"] == "spread-maker"]
+    assert {name: run[name] for name in total} == total
     assert (run["class"], run["symbols"]) == ("PlainAgent", ["BTC-USDT"]) and run["orders"] >= 1
     explained = asked(stack, f"/orders/{order['order_id']}/explain")
     assert explained["order"]["cause"]["kind"] == "agent" and explained["missing"] == []

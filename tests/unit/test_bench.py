@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import book, paper_runs, pipeline, recovery, report, scaling
+from bench import backtests, book, paper_runs, pipeline, recovery, report, scaling
 from bench.__main__ import PARTS
 from bench.goals import Goal, Section, costs, keep, rows
 from bench.latency import histogram, milliseconds
@@ -155,6 +155,14 @@ def test_the_papers_send_the_same_orders_whatever_becomes_of_them() -> None:
         plain = paper_runs.tradeflow(strategy, events)
         assert plain.filled and plain.money.volume == sum(plain.filled.values())
         assert plain == paper_runs.tradeflow(strategy, events)
+
+
+def test_the_market_alone_and_the_backtest_send_the_same_orders() -> None:
+    """Else their speeds couldn't be compared, neither with others'."""
+    events = paper_runs.history(20, seed=1)
+    market, backtest = backtests.in_memory(events, 20), backtests.of_records(events, 20)
+    assert market.orders == backtest.orders == 19
+    assert market.filled and market.seconds > 0
 
 
 def test_rules_of_a_desk_that_changes_none_are_the_paper_exchanges_own(

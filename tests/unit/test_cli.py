@@ -154,6 +154,18 @@ def test_options_of_fausts_verbs_do_not_go_with_ours() -> None:
     assert done.exit_code == 2 and "--loglevel is for Faust's verbs" in done.output
 
 
+def test_an_app_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tradeflow.cli", "-A", "nowhere_at_all", "agents"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert "No module named 'nowhere_at_all': correct -A" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_json_before_a_verb_that_prints_no_data_is_refused() -> None:
     done = run("--json", "new-strategy", "mine")
     assert done.exit_code == 2 and "tradeflow new-strategy prints no data" in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from tradeflow.demo import command
 from tradeflow.demo.child import ChildFailed
+from tradeflow.demo.display import Summary
 from tradeflow.demo.stack import Stack
 from tradeflow.kafka import DataDirUnusable
 from tradeflow.ports import PortTakenError
@@ -56,3 +58,18 @@ def test_a_worker_that_does_not_answer_at_the_end_is_told(
     stack.web_url = "http://127.0.0.1:1"
     with pytest.raises(ChildFailed, match=r"lives, and doesn't answer at http://.+:1: "):
         command._summary(stack, 1)
+
+
+def test_a_summary_for_programs_has_what_that_for_people_has() -> None:
+    stats = {
+        "markets": {"0": {"deltas": {"kraken": 7}, "halted": []}},
+        "latency_ms": {"count": 1, "p50": 2.0, "p99": 3.0},
+        "orders": {"imbalance": 1},
+        "executions": {"FILLED": 1},
+        "dead_letters": 2,
+        "conflicting_orders": 0,
+    }
+    book = {"exchange": "kraken", "symbol": "BTC-USD", "state": "stale", "reason": "silent"}
+    said = json.loads(json.dumps(Summary([book], stats, [{"reconnects": 3}], [], []).as_dict()))
+    assert said["books"] == {"stale": 1} and said["deltas"] == {"kraken": 7} and said["reconnects"] == 3
+    assert said["errors"] == ["kraken/BTC-USD is stale: silent", "2 dead letters"]

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +108,11 @@ def test_a_workers_variables_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert f"@{settings.redis_url.get_secret_value()}".startswith("@redis://redis:")
 
 
-def test_prometheus_finds_the_workers() -> None:
+def test_prometheus_finds_the_workers_in_both() -> None:
     (job,) = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
     (found,) = job["dns_sd_configs"]
     assert found["names"] == ["worker"]
+    assert of_kind("Service", "worker")["spec"]["clusterIP"] == "None", "the same name, one address a pod"
     assert found["port"] == SERVICES["worker"]["environment"]["TRADEFLOW_WEB_PORT"]
 
 
@@ -155,6 +157,12 @@ def test_what_the_image_copies_is_in_its_context() -> None:
     for name in " ".join(copied).split():
         assert (ROOT / name).exists(), name
         assert any(Path(name).match(pattern) for pattern in allowed), name
+
+
+def test_the_image_is_called_by_the_projects_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (container,) = of_kind("StatefulSet", "tradeflow")["spec"]["template"]["spec"]["containers"]
+    assert SERVICES["worker"]["image"] == container["image"] == f"tradeflow:{project['version']}"
 
 
 # --- Kubernetes ---

@@ -55,6 +55,12 @@ def test_a_strategys_section_only_tightens():
     assert loose.max_order_notional == 10_000
 
 
+def test_a_plain_agent_has_a_section_of_its_own():
+    limits = parse_limits("[agent.spread-maker]\nmax_order_size = 2", strategies=["imbalance"])
+    assert limits.of("binance", "BTC-USDT", "spread-maker").max_order_size == 2
+    assert limits.of("binance", "BTC-USDT", "imbalance").max_order_size is None
+
+
 def test_symbols_may_be_written_as_everywhere():
     limits = parse_limits('[symbol."btc/usdt"]\nmax_open_orders = 1')
     assert limits.of("binance", "BTC-USDT", "s").max_open_orders == 1
@@ -102,6 +108,8 @@ def test_symbols_may_be_written_as_everywhere():
         ),
         ("[symbol.FOO]", "risk.toml: [symbol.FOO]: 'FOO' is not a symbol: write it as BTC-USDT"),
         ("[symbol.BTC-USDT]\n[symbol.BTCUSDT]", "[symbol.BTCUSDT]: BTC-USDT has a section already; keep one"),
+        ('[agent."a b"]', "risk.toml: [agent.a b]: a plain agent's name has 1 to 64 letters"),
+        ("[agent.a]\n[strategy.a]", "risk.toml: a is a strategy and an agent: keep one section"),
         ("[default", "risk.toml is no TOML: "),
         (f"max_gross_notional = {'9' * 5000}", "risk.toml has a number that can't be read: "),
     ],

@@ -9,7 +9,7 @@ import pytest
 from tradeflow.feeds.registry import check_exchanges
 from tradeflow.kafka_security import client_options
 from tradeflow.kafka_settings import SECURITY_VARIABLES
-from tradeflow.settings import Settings, SettingsError, load_settings
+from tradeflow.settings import Settings, SettingsError, load_settings, sources, unknown_variables
 from tradeflow.web.access import is_loopback
 
 
@@ -167,3 +167,32 @@ def test_what_is_named_twice_counts_once(empty: pytest.MonkeyPatch) -> None:
     empty.setenv("SYMBOLS", "BTC-USDT,btc/usdt,BTCUSDT")
     settings = load_settings()
     assert (settings.exchanges, settings.symbols) == (["binance", "kraken"], ["BTC-USDT"])
+
+
+def test_where_a_setting_is_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("ORDER_BOOK_DEPTH=7\nKAFKA_BROKERS=a:1\nTRADEFLOW_WEBPORT=1\n")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "b:2")
+    monkeypatch.delenv("KAFKA_BROKERS", raising=False)
+    monkeypatch.setenv("tradeflow_web_port", "7000")
+    found = sources()
+    assert found["order_book_depth"] == ".env"
+    assert found["web_port"] == "environment" and load_settings().web_port == 7000
+    assert found["symbols"] == "default"
+
+
+def test_names_that_nothing_reads_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("TRADEFLOW_WEBPORT=1\n")
+    monkeypatch.setenv("TRADEFLOW_TOKN", "x")
+    for known in (
+        "TRADEFLOW_TOKEN",
+        "TRADEFLOW_FAUST_X",
+        "TRADEFLOW_KRAKEN_V1_WS_URL",
+        "TRADEFLOW_SIMULATOR_URL",
+    ):
+        monkeypatch.setenv(known, "x")
+    found = unknown_variables()
+    assert found.items() >= {"TRADEFLOW_TOKN": "environment", "TRADEFLOW_WEBPORT": ".env"}.items()
+    assert not {"TRADEFLOW_TOKEN", "TRADEFLOW_FAUST_X", "TRADEFLOW_SIMULATOR_URL"} & found.keys()
+    assert "TRADEFLOW_KRAKEN_V1_WS_URL" not in found

@@ -180,3 +180,12 @@ def test_executions_and_positions_can_be_read_without_paper_as_well(trial):
     said = [(one.status, one.price, one.leaves) for one in trial.executions]
     assert said == [("SUBMITTED", None, Decimal(2)), ("PARTIALLY_FILLED", Decimal(98), Decimal("1.5"))]
     assert trial.positions["binance", "BTC-USDT"].size == Decimal("0.5")
+
+
+def test_no_order_for_a_quanto_contract_passes():
+    trial = Trial(Quoter(size="100"), books=[("bitmex", "ETH-USD-PERP")], paper=True)
+    trial.symbol = "ETH-USD-PERP"
+    trial.instrument("bitmex", kind="quanto", tick="0.05", lot="1", multiplier="0.000001", settle="BTC")
+    trial.book("bitmex", bid="3000", ask="3001")
+    (denied,) = trial.executions
+    assert (denied.status, denied.reason_code) == ("DENIED", "UNKNOWN_INSTRUMENT")

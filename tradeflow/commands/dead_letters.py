@@ -64,7 +64,9 @@ def dead_letters_command(
     letters = asyncio.run(_chosen(options, topic, named, None if everything else limit))
     missing = [place for place in named if place not in {letter.place for letter in letters}]
     if missing:
-        raise click.ClickException(f"no letter {', '.join(missing)} in {topics.DEAD_LETTERS}")
+        raise click.ClickException(
+            f"no letter {', '.join(missing)} in {topics.DEAD_LETTERS}: `tradeflow dead-letters` lists those there"
+        )
     if show is not None:
         _show(letters[0], as_json)
     elif not reinject and not everything:

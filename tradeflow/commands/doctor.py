@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import click
 import msgspec
@@ -27,7 +26,6 @@ def doctor_command(everything: bool, as_json: bool) -> None:
     Python, Java, settings, maps and files; the data directory, the web port, Kafka with its topics and clock, and
     whether running workers have the same terms. Each finding has its value, the limit, and a fix. Ends with status 1
     if there is a fault. A topic is made for a moment, to measure the broker's clock."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would log is found
     found = asyncio.run(_examined())
     if as_json:
         say_json(msgspec.to_builtins(found))

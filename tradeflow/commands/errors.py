@@ -91,6 +91,8 @@ def in_words(error: Exception) -> click.ClickException:
             return click.ClickException(str(error))
         case ConnectionError() | TimeoutError():
             return _no_kafka(error)
+        case ImportError():  # of the app that -A names
+            return Misused(f"{error}: correct -A, or run in the directory that holds it")
         case OSError() if error.filename:
             return click.ClickException(
                 f"{error.filename}: {error.strerror}; name a file or directory that is there and yours"

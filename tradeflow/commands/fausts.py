@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tradeflow.commands.errors import MISUSED, NoAnswer
+from tradeflow.commands.errors import NoAnswer, told
 from tradeflow.commands.verb import write_examples
 
 LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warn", "ERROR": "error", "CRITICAL": "crit"}
@@ -92,8 +92,10 @@ class FaustVerb(click.Command):
         if name == "worker" and not _is_given([*before, *arguments], "-l", "--loglevel"):
             arguments = [*arguments, *_log_level()]
         if name == "send":
-            _check_kafka()
-        return cli.main([*before, name, *arguments], prog_name="tradeflow")
+            with told(ctx):
+                _check_kafka()
+        with told(ctx):
+            return cli.main([*before, name, *arguments], prog_name="tradeflow")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_examples(formatter, self.examples)
@@ -125,14 +127,9 @@ def _log_level() -> list[str]:
 def _check_kafka() -> None:
     """Faust would show a traceback, and try for long.  Raises NoAnswer."""
     from tradeflow.kafka_security import client_options, why_not
-    from tradeflow.settings import SettingsError, load_settings
+    from tradeflow.settings import load_settings
 
-    try:
-        options = client_options(load_settings())
-    except SettingsError as error:
-        failure = click.ClickException(str(error))
-        failure.exit_code = MISUSED
-        raise failure from None
+    options = client_options(load_settings())
     if reason := asyncio.run(why_not(options)):
         raise NoAnswer(
             f"no answer of Kafka at {options['bootstrap_servers']} ({reason!r}): start it, or correct KAFKA_BROKERS"

@@ -17,6 +17,13 @@ JSON = "tradeflow.json"
 """Key of a click context's `meta`: whether `--json` stands before the verb."""
 
 
+def _quiet_kafka() -> None:
+    """What the client logs where nobody has set up a log would stand between the lines of the verb, which tells it."""
+    import logging
+
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
+
 def _note_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
         context.meta[DEBUG] = True
@@ -40,6 +47,8 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.meta.get(JSON) and not any(parameter.name == "as_json" for parameter in self.params):
             raise click.UsageError(f"{ctx.command_path} prints no data: leave --json out", ctx)
+        if not ctx.meta.get(DEBUG):
+            _quiet_kafka()
         with told(ctx):
             return super().invoke(ctx)
 

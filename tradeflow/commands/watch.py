@@ -14,13 +14,11 @@ from rich.live import Live
 from rich.text import Text
 
 from tradeflow.commands.chosen import Chosen, books_argument
-from tradeflow.commands.errors import FAILED
-from tradeflow.commands.tops import Row, Tops, told_by_kafka, told_by_worker
+from tradeflow.commands.errors import FAILED, NoAnswer
+from tradeflow.commands.tops import Row, Tops, told_by_worker
 from tradeflow.commands.verb import json_option, terminal, verb
 from tradeflow.commands.worker import no_worker, url_option, worker_url
 from tradeflow.demo.display import STATE_STYLES, books_table
-from tradeflow.kafka_security import client_options
-from tradeflow.settings import load_settings
 from tradeflow.web.client import get
 
 Source = Callable[[], Iterator[tuple[list[Row], int | None]]]
@@ -65,7 +63,7 @@ def watch_command(
             _print_changes(tops, source)
         else:
             with Live(
-                get_renderable=lambda: _screen(tops.rows()),
+                get_renderable=lambda: _screen(tops.rows(), tops.trouble),
                 console=console,
                 refresh_per_second=4,
                 screen=False,
@@ -87,6 +85,10 @@ def _source(url: str | None, from_kafka: bool) -> Source:
             if url:
                 raise no_worker(address, error) from None
             click.echo(f"no worker answers at {address} ({error}): read from Kafka", err=True)
+    from tradeflow.commands.tops_from_kafka import told_by_kafka  # slow to import, and seldom needed
+    from tradeflow.kafka_security import client_options
+    from tradeflow.settings import load_settings
+
     client = client_options(load_settings())
     return lambda: _steps(told_by_kafka(client))
 
@@ -110,17 +112,21 @@ def _heard(tops: Tops, source: Source) -> Iterator[None]:
             for rows, time_ns in source():
                 tops.heard(rows, time_ns)
                 yield
-        except (OSError, ValueError):  # gone, silent, or cut off in mid-event
+        except (OSError, ValueError) as error:  # gone, silent, cut off in mid-event, or full of readers
+            tops.trouble = str(error)
             yield
         time.sleep(PAUSE)
         yield
 
 
 def _once(tops: Tops, source: Source, as_json: bool, console: Console) -> None:
-    for rows, time_ns in source():
-        tops.heard(rows, time_ns)
-        if time_ns is not None:  # a worker's first beat stands behind its first books
-            break
+    try:
+        for rows, time_ns in source():
+            tops.heard(rows, time_ns)
+            if time_ns is not None:  # a worker's first beat stands behind its first books
+                break
+    except (OSError, ValueError) as error:
+        raise NoAnswer(f"the stream of the books broke off ({error}): try again") from None
     shown = tops.rows()
     if not shown:
         raise click.ClickException("no such book: `tradeflow books` lists them")
@@ -147,7 +153,7 @@ def _print(row: Row) -> None:
     click.echo(json.dumps(row))
 
 
-def _screen(rows: list[Row]) -> Group:
+def _screen(rows: list[Row], trouble: str = "") -> Group:
     """What the terminal shows: how many are live first, for a long table may not fit."""
     states = [str(row["state"]) for row in rows]
     head = Text(f"{states.count('live')} of {len(states)} books live", style="green")
@@ -156,4 +162,4 @@ def _screen(rows: list[Row]) -> Group:
         head.append(
             f" {states.count(state)} {state.upper()} ", style=f"{STATE_STYLES.get(state, '')} reverse"
         )
-    return Group(head, books_table(rows))
+    return Group(head, *([Text(trouble, style="red")] if trouble else []), books_table(rows))

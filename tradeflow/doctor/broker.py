@@ -130,25 +130,24 @@ async def _agreed(
         said = await last_terms(reader)
     ours = _terms(config, plan)
     differs = [text for scope, terms in ours.items() if (text := _difference(terms, said.get(scope)))]
+    what, limit = (
+        "agreement of workers",
+        "what running workers have: versions, maps, books, strategies, limits, fees, balances",
+    )
+    if not differs:
+        yield ok(what, "as the last workers had it" if said else "no worker has run yet", limit)
+        return
     groups = sorted({*said, *ours} - {MAPS, RECORDS})
     active = [group for group, members in (await cluster.members(groups)).items() if members]
-    limit = "what running workers have: versions, maps, books, strategies, limits, fees, balances"
-    if not differs:
-        yield ok("agreement of workers", ", ".join(active) or "nothing runs", limit)
-    elif active:
+    if active:
         yield fault(
-            "agreement of workers",
+            what,
             "; ".join(differs),
             limit,
             f"group {', '.join(active)} runs: start this one with the same, or stop every worker first",
         )
     else:
-        yield note(
-            "agreement of workers",
-            f"changed since the last run: {'; '.join(differs)}",
-            "",
-            "no worker runs: it may",
-        )
+        yield note(what, f"changed since the last run: {'; '.join(differs)}", "", "no worker runs: it may")
 
 
 def _terms(config: Settings, plan: Plan) -> dict[str, dict[str, str]]:

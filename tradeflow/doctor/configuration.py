@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tradeflow.doctor.finding import Finding, fault, note, ok
-from tradeflow.partitions import PartitionMapError, PartitionMaps, load_maps
+from tradeflow.feeds.registry import check_exchanges
+from tradeflow.partitions import PartitionMapError, PartitionMaps, load_maps, served_feeds
 from tradeflow.settings import (
     Settings,
     SettingsError,
@@ -49,7 +50,9 @@ def read_files(config: Settings) -> tuple[Plan | None, list[Finding]]:
     try:
         maps = load_maps(config.partition_maps)
         books = maps.books(config.exchanges, config.symbols)
-    except PartitionMapError as error:
+        if config.role != "strategies":
+            check_exchanges(feed.exchange for feed in served_feeds(maps, books))
+    except (PartitionMapError, SettingsError) as error:
         return None, [_refused("partition maps", str(error))]
     found = [ok("partition maps", f"{len(books)} books on {maps.symbols.count} partitions")]
     try:

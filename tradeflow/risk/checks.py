@@ -15,7 +15,7 @@ from tradeflow.messages import Order
 from tradeflow.risk.denial import Denial, ReasonCode, above
 from tradeflow.risk.halts import Halt
 from tradeflow.risk.limits import Bounds
-from tradeflow.risk.situation import Account, Exposure, Situation, Terms, mark, worst_price
+from tradeflow.risk.situation import Account, Exposure, Situation, Terms, mark, worst, worst_price
 
 _FOR_SHOW = Context(prec=6, rounding=ROUND_UP)
 
@@ -210,7 +210,7 @@ def gross_notional(case: Case) -> Denial | None:
         terms = case.terms_of(account)
         if isinstance(terms, Denial):
             return terms
-        total += terms.worth(Exposure.of(account).worst, mark(account))
+        total += terms.worth(worst(account), mark(account))
     if total <= limit:
         return None
     return above(

@@ -48,6 +48,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     exchanges: dict[str, dict[str, Value]] = {}
     symbols: dict[str, dict[str, Value]] = {}
     strategies: dict[str, dict[str, Value]] = {}
+    """And plain agents."""
 
     def of(self, exchange: str, symbol: str, strategy: str) -> Bounds:
         """Those of a strategy's orders for one book."""

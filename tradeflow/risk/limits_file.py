@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tables.exact import text
+from tradeflow.messages.orders import AGENT_NAME
 from tradeflow.normalize import NormalizeError, canonical_decimal
 from tradeflow.risk.limits import DOLLARS, Bounds, Limits, Value
-from tradeflow.symbols import SymbolError, canonical_symbol
+from tradeflow.symbols import canonical_symbol
 
 
 class LimitsError(ValueError):
@@ -28,7 +29,7 @@ def parse_limits(
     """The limits that the text of a risk.toml sets; what it doesn't name has its default.
 
     Section names must be among `exchanges`, `symbols` (canonical) and `strategies`, where given: a misspelled
-    section would limit nothing.  Raises LimitsError."""
+    section would limit nothing.  Plain agents can't be looked up.  Raises LimitsError."""
     try:
         # TOML's numbers become exact ones, so 0.1 may be written without quotes.
         raw = tomllib.loads(toml, parse_float=Decimal)
@@ -39,15 +40,19 @@ def parse_limits(
     parser = _Parser(file)
     tables = {
         key: parser.table(key, raw.pop(key, {}))
-        for key in ("rates", "default", "exchange", "symbol", "strategy")
+        for key in ("rates", "default", "exchange", "symbol", "strategy", "agent")
     }
+    by_sender = parser.named("strategy", tables["strategy"], strategies, _STRATEGY)
+    agents = parser.named("agent", tables["agent"], None, _STRATEGY, _agent_name)
+    if both := sorted(by_sender.keys() & agents.keys()):
+        raise LimitsError(f"{file}: {both[0]} is a strategy and an agent: keep one section")
     return Limits(
         **parser.values("", raw, {"max_gross_notional": _AMOUNT}),
         **parser.rates(tables["rates"]),
         default=Bounds(**parser.values("default", tables["default"], _BOOK)),
         exchanges=parser.named("exchange", tables["exchange"], exchanges, _BOOK),
         symbols=parser.named("symbol", tables["symbol"], symbols, _BOOK, canonical_symbol),
-        strategies=parser.named("strategy", tables["strategy"], strategies, _STRATEGY),
+        strategies=by_sender | agents,
     )
 
 
@@ -84,7 +89,9 @@ class _Parser:
         where = f"[{section}] " if section else ""
         for key, value in raw.items():
             if key not in kinds:
-                also = "" if section else "; sections: rates, default, exchange.…, symbol.…, strategy.…"
+                also = (
+                    "" if section else "; sections: rates, default, exchange.…, symbol.…, strategy.…, agent.…"
+                )
                 raise LimitsError(
                     f"{self._file}: {where}{key} is not known; known keys: {', '.join(kinds)}{also}"
                 )
@@ -114,7 +121,7 @@ class _Parser:
             section = f"{kind}.{written}"
             try:
                 name = canonical(written)
-            except SymbolError as error:
+            except ValueError as error:
                 raise LimitsError(f"{self._file}: [{section}]: {error}") from None
             if known is not None and name not in known:
                 raise LimitsError(
@@ -124,6 +131,12 @@ class _Parser:
                 raise LimitsError(f"{self._file}: [{section}]: {name} has a section already; keep one")
             found[name] = self.values(section, self.table(section, values), kinds)
         return found
+
+
+def _agent_name(written: str) -> str:
+    if not AGENT_NAME.fullmatch(written):
+        raise ValueError("a plain agent's name has 1 to 64 letters, digits, dots, - or _")
+    return written
 
 
 def _number(value: object) -> Decimal:

@@ -125,6 +125,11 @@ class Exposure(NamedTuple):
         return max(abs(self.longest), abs(self.shortest))
 
 
+def worst(account: Account) -> Decimal:
+    """Exposure.worst; most books have nothing open."""
+    return Exposure.of(account).worst if account.open_orders else abs(account.position.size)
+
+
 def mark(account: Account) -> Decimal:
     """What its exposure is valued at: the mid of the last known levels; where there are none, the highest of the
     prices that it has bought, sold or would trade at."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -12,7 +12,6 @@ from tradeflow.market import Market
 from tradeflow.market.loop import Loop
 from tradeflow.market.orders import TrackedOrder
 from tradeflow.messages import (
-    Cause,
     Clock,
     Command,
     Delta,
@@ -32,9 +31,10 @@ from tradeflow.messages import (
     Trade,
 )
 from tradeflow.normalize import canonical_decimal
-from tradeflow.strategies.actions import Exact, OrderType, TimeInForce
+from tradeflow.strategies.actions import Exact
 from tradeflow.strategies.order_views import PositionView
 from tradeflow.strategies.strategy import Strategy
+from tradeflow.strategies.trial_records import Sent, Told
 from tradeflow.symbols import canonical_symbol
 
 SECOND = 1_000_000_000
@@ -47,49 +47,6 @@ Levels = Exact | Iterable[tuple[Exact, Exact]]
 
 class TrialError(AssertionError):
     """The strategy raised; the cause is the exception."""
-
-
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as it went to topic `orders`, its numbers as Decimal."""
-
-    order_id: str
-    command: Literal["NEW", "CANCEL"]
-    strategy: str
-    exchange: str
-    symbol: str
-    side: Side
-    type: OrderType
-    tif: TimeInForce
-    post_only: bool
-    price: Decimal | None
-    size: Decimal
-    tag: str
-    event_time: int
-    cause: Cause
-    shadow: bool
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an order, its numbers as Decimal: the gate's verdict (`number` -1) or a report."""
-
-    order_id: str
-    number: int
-    strategy: str
-    exchange: str
-    symbol: str
-    side: Side
-    status: OrderStatus
-    reason_code: str
-    reason: str
-    price: Decimal | None = msgspec.field(name="last_price")
-    """Of this fill; None where it is none."""
-    size: Decimal | None = msgspec.field(name="last_size")
-    filled: Decimal = msgspec.field(name="filled_size")
-    leaves: Decimal = msgspec.field(name="leaves_size")
-    liquidity: Liquidity | None
-    fee: Decimal | None
-    fee_currency: str | None
-    receipt_time: int
 
 
 class Trial:

@@ -131,5 +131,5 @@ async def respond(declared: Page, request: Any, params: dict[str, Any]) -> web.S
 def _decoded(body: bytes, wanted: Any) -> Any:
     try:
         return msgspec.json.decode(body or b"{}", type=wanted)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Problem(NOT_UNDERSTOOD, f"the body is no such JSON object: {error}") from None
