@@ -24,7 +24,9 @@ PORTS = re.compile(r"\b(?:606[6-9]|9092|7000)\b")
 """As pages name them; each becomes one that is free."""
 
 COLUMNS = 120
-PATIENCE = 90.0
+BUSY = 3
+"""Times as long as a page says may pass, for the machine may do something else meanwhile."""
+PATIENCE = 120.0
 """Seconds for one step, and for a terminal that keeps running to be ready or to end."""
 
 
@@ -88,7 +90,7 @@ class Terminals:
     # --- the page's own ---
 
     def _give(self, step: Step) -> None:
-        deadline = time.monotonic() + step.within
+        deadline = time.monotonic() + step.within * BUSY
         commands = step.commands
         if step.fails:
             commands = f"if ( {commands}\n); then false; fi"

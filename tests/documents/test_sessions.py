@@ -30,18 +30,18 @@ def test_adding_a_strategy(checkout: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_tutorial(checkout: Path) -> None:
     assert take("tutorial.md", checkout) > 10
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_adding_an_exchange(checkout: Path) -> None:
     assert take("how-to/add-an-exchange.md", checkout) == 4
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_scaling_out(checkout: Path) -> None:
     assert take("how-to/scale-out.md", checkout) > 10
