@@ -119,8 +119,9 @@ def _ended(stack: Stack, order_id: str) -> dict[str, Any] | None:
     return whole if whole["order"]["status"] in ("FILLED", "EXPIRED", "DENIED", "REJECTED") else None
 
 
-def test_a_replay_decides_the_same(stack: Stack, tmp_path: Path) -> None:
+def test_a_replay_decides_the_same(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last one: it ends the market."""
+    monkeypatch.setenv("TRADEFLOW_RISK_FILE", stack.env["TRADEFLOW_RISK_FILE"])  # as the workers have it
     simulator = stack.children.pop(0)
     simulator.stop()
     file = tmp_path / "run.rec"
