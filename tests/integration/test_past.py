@@ -46,7 +46,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def _filled(stack: Stack) -> int:
     """Orders of the strategy that an explanation is asked for."""
-    orders = stack.get("/orders?limit=1000")["orders"]
+    orders = asked(stack, "/orders?limit=1000")["orders"]
     return sum(
         one["strategy"] == "imbalance" and one["status"] == "FILLED" and one["cause"]["kind"] == "book"
         for one in orders

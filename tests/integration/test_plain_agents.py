@@ -37,13 +37,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         data_dir=tmp_path_factory.mktemp("agents"),
         simulator_options=("--rate", "150", "--depth", "50"),
     )
-    stack.env["PYTHONPATH"] = str(Path(__file__).parents[2])
+    risk = stack.data_dir / "risk.toml"
+    risk.write_text("[default]\nmax_signal_age_ms = 60_000")  # however busy the machine is
+    stack.env |= {"PYTHONPATH": str(Path(__file__).parents[2]), "TRADEFLOW_RISK_FILE": str(risk)}
     with stack:
         yield stack
 
 
 def asked(stack: Stack, path: str) -> Any:
-    return get(stack.web_url + path, timeout=30)
+    return get(stack.web_url + path, timeout=60)
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
@@ -60,7 +62,7 @@ def agents_orders(stack: Stack, status: str) -> list[dict[str, Any]]:
 
 
 def test_its_orders_pass_the_gate_and_are_executed(stack: Stack) -> None:
-    until(lambda: agents_orders(stack, "CANCELED") or agents_orders(stack, "FILLED"), "one has ended", 90)
+    until(lambda: agents_orders(stack, "CANCELED") or agents_orders(stack, "FILLED"), "one has ended", 120)
     (order, *_) = agents_orders(stack, "CANCELED") or agents_orders(stack, "FILLED")
     executions = asked(stack, f"/orders/{order['order_id']}")["executions"]
     assert [one["status"] for one in executions[:2]] == ["SUBMITTED", "ACCEPTED"]
@@ -117,8 +119,9 @@ def _ended(stack: Stack, order_id: str) -> dict[str, Any] | None:
     return whole if whole["order"]["status"] in ("FILLED", "EXPIRED", "DENIED", "REJECTED") else None
 
 
-def test_a_replay_decides_the_same(stack: Stack, tmp_path: Path) -> None:
+def test_a_replay_decides_the_same(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last one: it ends the market."""
+    monkeypatch.setenv("TRADEFLOW_RISK_FILE", stack.env["TRADEFLOW_RISK_FILE"])  # as the workers have it
     simulator = stack.children.pop(0)
     simulator.stop()
     file = tmp_path / "run.rec"

@@ -317,6 +317,18 @@ def test_a_backtest_of_what_a_backtest_would_have_written_differs_in_nothing():
     assert str(found) in shown.output and "reached the gate after 0.0 ms (median)" in shown.output
 
 
+def test_a_log_that_takes_time_is_replayed_the_same_and_backtested_with_other_fills(tmp_path):
+    file = tmp_path / "late.rec"
+    paper_log.write(file, 60, delay=0.1)
+    replay, settled = replay_file(file)
+    assert all(verdict.same and verdict.identical > 20 for verdict in replay.finish(settled))
+    beside = Beside.nothing()
+    run_job(job()._replace(file=file), beside)
+    found = difference(beside.live.fills, beside.tested)
+    assert found.both > 20 and found.same < found.both
+    assert set(beside.live.delays) == {100.0}
+
+
 def test_a_slower_exchange_fills_other_orders():
     beside = Beside.nothing()
     run_job(job()._replace(latency=1.5), beside)

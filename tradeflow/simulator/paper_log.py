@@ -7,15 +7,30 @@ clock of their own; books, strategies, gate and paper exchange are the real ones
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 import msgspec
 
 from tradeflow import messages
+from tradeflow.market import Market as TradedMarket
+from tradeflow.market import Output
 from tradeflow.market.loop import Loop
-from tradeflow.messages import Clock, Command, Delta, Heartbeat, Level, Listing, MarketEvent, Snapshot, Trade
+from tradeflow.messages import (
+    Clock,
+    Command,
+    Delta,
+    Execution,
+    Heartbeat,
+    Level,
+    Listing,
+    MarketEvent,
+    Order,
+    Snapshot,
+    Trade,
+)
 from tradeflow.partitions import load_maps
 from tradeflow.recording import Header, Record, RecordingWriter
 from tradeflow.recording.form import version
@@ -105,6 +120,42 @@ class _Feed:
         ]
 
 
+class _LateLoop:
+    """A market whose orders and executions come back through its log after `delay` ns of event time, as by Kafka."""
+
+    def __init__(self, market: TradedMarket, delay: int) -> None:
+        self._market = market
+        self._delay = delay
+        self._late: deque[tuple[int, MarketEvent]] = deque()
+        self._offset = self._orders = -1
+
+    def apply(self, event: MarketEvent) -> tuple[list[MarketEvent], list[Output]]:
+        """(what was due before, and the event; what was said to everybody else), each in order."""
+        log: list[MarketEvent] = []
+        said: list[Output] = []
+        while self._late and self._late[0][0] <= event.receipt_time:
+            log.append(self._late.popleft()[1])
+            self._one(log[-1], said)
+        log.append(event)
+        self._one(event, said)
+        return log, said
+
+    def _one(self, event: MarketEvent, said: list[Output]) -> None:
+        market = self._market
+        self._offset += 1
+        market.apply(event, self._offset)
+        due = market.event_time + self._delay
+        for output in market.take_outputs():
+            if output.topic == "market-events":
+                self._late.append((due, msgspec.json.decode(output.value, type=Execution)))
+                continue
+            said.append(output)
+            if output.topic == "orders":
+                self._orders += 1
+                order = msgspec.json.decode(output.value, type=Order)
+                self._late.append((due, Command(order=order, offset=self._orders, receipt_time=due)))
+
+
 def listing(i: Instrument) -> Listing:
     """What the feeds make of the simulated exchanges' answers."""
     terms = Listing(
@@ -151,9 +202,17 @@ def events(seconds: float, rate: float, depth: int, seed: int) -> Iterator[Marke
 
 
 def write(
-    file: Path, seconds: float, *, rate: float = 60.0, depth: int = 20, seed: int = 1, paper: bool = True
+    file: Path,
+    seconds: float,
+    *,
+    rate: float = 60.0,
+    depth: int = 20,
+    seed: int = 1,
+    paper: bool = True,
+    delay: float = 0.0,
 ) -> int:
-    """Write the recording; `paper`: with strategies and all that follows from them.  Returns how many records."""
+    """Write the recording; `paper`: with strategies and all that follows from them, each time that it goes through the
+    log `delay` seconds later.  Returns how many records."""
     maps, config = load_maps(), Settings.model_construct()
     books = [(i.exchange, i.symbol) for i in INSTRUMENTS if i.symbol in maps.symbols]
     strategies = load_strategies(config.strategies, maps)
@@ -172,7 +231,7 @@ def write(
         },
     )
     with file.open("wb") as data, RecordingWriter(data, header) as writer:
-        loops = _loops(header, maps.symbols.count) if paper else {}
+        loops = _loops(header, maps.symbols.count, round(delay * SECOND)) if paper else {}
         encode = msgspec.json.Encoder().encode
         offsets: dict[tuple[str, int], int] = {}
 
@@ -192,10 +251,11 @@ def write(
         return writer.written
 
 
-def _loops(header: Header, count: int) -> dict[int, Loop]:
+def _loops(header: Header, count: int, delay: int) -> Mapping[int, Loop | _LateLoop]:
     strategies = load_strategies([one.load for one in header.strategies], load_maps())
     trading = trading_of(header, strategies)
-    return {n: Loop(new_market(header, n, strategies, trading, venue=trading.venue)) for n in range(count)}
+    markets = [new_market(header, n, strategies, trading, venue=trading.venue) for n in range(count)]
+    return {n: _LateLoop(one, delay) if delay else Loop(one) for n, one in enumerate(markets)}
 
 
 def _key(event: MarketEvent) -> bytes:
@@ -214,12 +274,15 @@ def _key(event: MarketEvent) -> bytes:
 )
 @click.option("--depth", default=20, show_default=True, type=click.IntRange(10, 980), help="Levels a side.")
 @click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--delay", default=0.0, show_default=True, help="Seconds that the log takes, of orders and of executions."
+)
 @click.option("--market-only", is_flag=True, help="Without strategies.")
 def paper_log_command(
-    file: Path, seconds: float, rate: float, depth: int, seed: int, market_only: bool
+    file: Path, seconds: float, rate: float, depth: int, seed: int, delay: float, market_only: bool
 ) -> None:
     """Write a recording of the simulated exchanges and a paper run on them."""
-    count = write(file, seconds, rate=rate, depth=depth, seed=seed, paper=not market_only)
+    count = write(file, seconds, rate=rate, depth=depth, seed=seed, paper=not market_only, delay=delay)
     click.echo(f"{count:,} records in {file}, {file.stat().st_size:,} bytes")
 
 
