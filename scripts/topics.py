@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from tradeflow.kafka_security import client_options
@@ -18,13 +18,13 @@ from tradeflow.topics import TopicError, declare_topics, topic_specs
 
 async def counts(client: Mapping[str, Any]) -> dict[str, int]:
     """Partitions of every topic that is not one of Kafka's own."""
-    consumer = AIOKafkaConsumer(**client, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**client)
     try:
-        await consumer.start()
-        names = await consumer.topics()
-        return {name: len(consumer.partitions_for_topic(name) or ()) for name in sorted(names)}
+        await admin.start()
+        described = await admin.describe_topics()
+        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic.get("is_internal")}
     finally:
-        await consumer.stop()
+        await admin.close()
 
 
 def main(arguments: list[str]) -> int:
