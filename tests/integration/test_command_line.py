@@ -110,7 +110,7 @@ def test_watch_tells_each_change_and_when_the_worker_falls_silent(stack: Stack) 
         finally:
             os.kill(worker.pid, signal.SIGCONT)
         assert row["state"] == "stale" and row["reason"].startswith("no word of the worker for")
-        assert took < 6, "3 s, and what the machine takes"
+        assert took < 10, "3 s, and what the machine takes"
         while json.loads(watch.stdout.readline())["state"] != "live":
             pass
         watch.send_signal(signal.SIGINT)
