@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ from rich.console import Console
 from tradeflow.commands import tops
 from tradeflow.commands.chosen import Chosen
 from tradeflow.commands.tops import Tops
-from tradeflow.commands.watch import _screen
+from tradeflow.commands.watch import _once, _screen
 from tradeflow.web.client import events
 
 SECOND = 1_000_000_000
@@ -125,3 +126,14 @@ def test_a_stream_that_falls_silent_is_noticed(silent_server: str) -> None:
     with pytest.raises(TimeoutError):
         next(stream)
     assert time.monotonic() - began < 2
+
+
+def test_once_waits_for_the_books_behind_the_first_beat(capsys: pytest.CaptureFixture[str]) -> None:
+    told = [([], SECOND), ([row("kraken"), row("binance", "stale", "silent")], None), ([], 101 * SECOND)]
+    with pytest.raises(SystemExit) as ended:
+        _once(Tops(Chosen(["binance"])), lambda: iter(told), True, Console())
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert (json.loads(line)["exchange"], json.loads(line)["reason"]) == ("binance", "silent")
+    with pytest.raises(click.ClickException, match="no such book"):
+        _once(Tops(Chosen(["bitmex"])), lambda: iter(told), True, Console())

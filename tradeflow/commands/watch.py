@@ -121,9 +121,11 @@ def _heard(tops: Tops, source: Source) -> Iterator[None]:
 
 def _once(tops: Tops, source: Source, as_json: bool, console: Console) -> None:
     try:
+        said = False
         for rows, time_ns in source():
             tops.heard(rows, time_ns)
-            if time_ns is not None:  # a worker's first beat stands behind its first books
+            said = said or bool(rows)
+            if said and time_ns is not None:  # a worker's beat stands behind its books
                 break
     except (OSError, ValueError) as error:
         raise NoAnswer(f"the stream of the books broke off ({error}): try again") from None
