@@ -1,4 +1,4 @@
-"""Each part of the benchmarks, from what it has measured to its text, its goals and its costs; what is measured is given."""
+"""Each part of the benchmarks, from what it has measured (here: given) to its text, its goals and its costs."""
 
 from __future__ import annotations
 
