@@ -28,7 +28,7 @@ EXPONENT = 1.0
 """Of the market's skew: the tenth busiest symbol has a tenth of the busiest one's rate."""
 PER_WORKER = 4
 """Partitions: so many steps in which workers can be added."""
-_SAMPLE = 20_000  # deltas of 40 books, for the sizes of records
+_SAMPLE = 5_000  # deltas of 40 books, for the sizes of records
 
 
 @dataclass(frozen=True)
