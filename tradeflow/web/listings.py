@@ -103,7 +103,7 @@ async def instruments(request: web.Request, query: Paged) -> Instruments:
         for market in markets.owned().values()
         for one in market.instruments
     ]
-    found, silent = await of_all_workers("instruments", own, forwarded=forwarded(request))
-    found.sort(key=lambda one: (one["exchange"], one["symbol"]))
-    rows, following = part_of(found, query, lambda one: f"{one['exchange']}/{one['symbol']}")
+    found, silent = await of_all_workers("instruments", own, ServedInstrument, forwarded=forwarded(request))
+    found.sort(key=lambda one: (one.exchange, one.symbol))
+    rows, following = part_of(found, query, lambda one: f"{one.exchange}/{one.symbol}")
     return Instruments(rows, silent, following)

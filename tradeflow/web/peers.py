@@ -60,18 +60,31 @@ async def ask(url: URL, known: str = "") -> Passed:
         raise Problem(OWNER_UNREACHABLE, detail, worker=str(url.origin())) from None
 
 
-async def of_all_workers(key: str, own: Iterable[Any], *, forwarded: bool) -> tuple[list[Any], list[str]]:
+async def of_all_workers[Row](
+    key: str, own: Iterable[Row], row: type[Row], *, forwarded: bool
+) -> tuple[list[Row], list[str]]:
     """What this and all other workers of the group answer under `key` of `/key`, and which of them don't;
     `forwarded`: one of them asks, for this worker's own."""
-    found, silent = [msgspec.to_builtins(row) for row in own], []
+    found, silent = list(own), []
     if not forwarded:
         peers = [url for url in router.workers() if url != web_url]
         answers = await asyncio.gather(
             *(ask(url / key % {"limit": MAX_ROWS}) for url in peers), return_exceptions=True
         )
-        for url, result in zip(peers, answers, strict=True):
-            if isinstance(result, Passed) and result.status == 200:
-                found += msgspec.json.decode(result.body)[key]
-            else:
+        for url, said in zip(peers, answers, strict=True):
+            rows = _rows(said, key, row)
+            if rows is None:
                 silent.append(str(url))
+            else:
+                found += rows
     return found, silent
+
+
+def _rows[Row](said: Passed | BaseException, key: str, row: type[Row]) -> list[Row] | None:
+    """None: it doesn't answer, or not with such rows."""
+    if not isinstance(said, Passed) or said.status != 200:
+        return None
+    try:
+        return msgspec.convert(msgspec.json.decode(said.body)[key], list[row])  # type: ignore[valid-type]
+    except (msgspec.MsgspecError, KeyError):
+        return None

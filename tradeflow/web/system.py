@@ -17,7 +17,7 @@ from tradeflow.web.paging import part_of
 from tradeflow.web.parameters import Paged, Query
 from tradeflow.web.peers import forwarded, of_all_workers, recovered
 from tradeflow.web.problems import LOST_CURSOR, NOT_READY, Problem
-from tradeflow.web.served import FeedList, Health, Ready, WorkerStats
+from tradeflow.web.served import FeedList, FeedStatus, Health, Ready, WorkerStats
 from tradeflow.wiring import (
     app,
     feed_outbox,
@@ -38,7 +38,8 @@ async def feeds(request: web.Request, query: Paged) -> FeedList:
 
 
 async def all_feeds(*, forwarded: bool = False) -> FeedList:
-    found, silent = await of_all_workers("feeds", feed_service.status(), forwarded=forwarded)
+    own: list[FeedStatus] = feed_service.status()  # type: ignore[assignment]
+    found, silent = await of_all_workers("feeds", own, FeedStatus, forwarded=forwarded)
     return FeedList(sorted(found, key=lambda feed: feed["feed"]), silent, None)
 
 

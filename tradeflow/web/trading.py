@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
@@ -103,14 +101,14 @@ async def strategies(request: web.Request, query: Paged) -> Strategies:
     return every
 
 
-def _name(run: Any) -> str:
-    return f"{run['strategy']}/{run['params_hash']}/{'+'.join(run['symbols'])}"
+def _name(run: StrategyRun) -> str:
+    return f"{run.strategy}/{run.params_hash}/{'+'.join(run.symbols)}"
 
 
 async def all_strategies(*, forwarded: bool = False) -> Strategies:
     own = [_run(market, run) for market in markets.owned().values() for run in market.runs]
-    found, silent = await of_all_workers("strategies", own, forwarded=forwarded)
-    found.sort(key=lambda run: (run["strategy"], run["symbols"]))
+    found, silent = await of_all_workers("strategies", own, StrategyRun, forwarded=forwarded)
+    found.sort(key=lambda run: (run.strategy, run.symbols))
     return Strategies(found, totals(found), silent, None)
 
 
