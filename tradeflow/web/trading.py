@@ -112,17 +112,17 @@ async def all_strategies(*, forwarded: bool = False) -> Strategies:
     return Strategies(found, totals(found), silent, None)
 
 
-def totals(runs: list[dict[str, Any]]) -> list[StrategyTotal]:
+def totals(runs: list[StrategyRun]) -> list[StrategyTotal]:
     """Of each strategy on all its symbols."""
-    by_name = {run["strategy"]: [one for one in runs if one["strategy"] == run["strategy"]] for run in runs}
+    by_name = {run.strategy: [one for one in runs if one.strategy == run.strategy] for run in runs}
     return [
         StrategyTotal(
             strategy=name,
-            symbols=sorted({symbol for run in some for symbol in run["symbols"]}),
-            orders=sum(run["orders"] for run in some),
-            open_orders=sum(run["open_orders"] for run in some),
-            pnl=added(run["pnl"] for run in some),
-            lag_ms=max((run["lag_ms"] for run in some if run["lag_ms"] is not None), default=None),
+            symbols=sorted({symbol for run in some for symbol in run.symbols}),
+            orders=sum(run.orders for run in some),
+            open_orders=sum(run.open_orders for run in some),
+            pnl=added(run.pnl for run in some),
+            lag_ms=max((run.lag_ms for run in some if run.lag_ms is not None), default=None),
         )
         for name, some in by_name.items()
     ]
