@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from functools import lru_cache
 
 Level = tuple[str, str]
 """(price, size), both plain decimal strings; the price without trailing zeros after the point."""
@@ -47,12 +48,17 @@ class Ladder:
             if size[-1] == "0" and _is_zero(size):
                 if price in sizes:
                     self._remove(price)
-            elif price in sizes:
-                sizes[price] = size
             else:
-                self._insert(price)
+                if price not in sizes:
+                    self._insert(price)
                 sizes[price] = size
-        return self._note_best()
+        # _note_best() without a call, nor a tuple where none is needed: this is the hot path
+        best = self.best
+        if best is None or not self.prices or best[0] is not (price := self.prices[-1]):
+            return self._note_best()
+        if best[1] is not (size := sizes[price]):
+            self.best = (price, size)
+        return False
 
     def cut(self, depth: int) -> bool:
         """Forget the levels beyond the best `depth`.  True if the best price is another: `depth` is 0."""
@@ -164,7 +170,7 @@ class Book:
         """True if the best bid is at or above the best ask."""
         if not self.bids.prices or not self.asks.prices:
             return False
-        bid, ask, _ = self._touch()
+        bid, ask, _ = self.touch()
         return bid >= ask
 
     def mid_and_spread(self) -> tuple[str, str, str] | None:
@@ -173,17 +179,17 @@ class Book:
         Mid and spread are exact, the percentage is rounded half even to 6 decimals."""
         if not self.bids.prices or not self.asks.prices:
             return None
-        bid, ask, scale = self._touch()
+        bid, ask, scale = self.touch()
         both, spread = bid + ask, ask - bid
         if both == 0:
             return None
         return (
             decimal_text(5 * both, scale + 1),
-            decimal_text(spread, scale),
-            decimal_text(_divide_half_even(_PERCENT_UNITS * spread, both), _PERCENT_DECIMALS),
+            _known_text(spread, scale),  # spreads repeat, mids don't
+            _known_text(_divide_half_even(_PERCENT_UNITS * spread, both), _PERCENT_DECIMALS),
         )
 
-    def _touch(self) -> tuple[int, int, int]:
+    def touch(self) -> tuple[int, int, int]:
         """Best bid and ask as integers of one scale, and that scale; both sides must hold a level."""
         bids, asks = self.bids, self.asks
         bid, ask, scale = bids.keys[-1], -asks.keys[-1], bids.scale
@@ -204,7 +210,11 @@ def decimal_text(value: int, scale: int) -> str:
         return digits
     if len(digits) <= scale:
         digits = digits.zfill(scale + 1)
-    return f"{digits[:-scale]}.{digits[-scale:]}".rstrip("0").rstrip(".")
+    text = f"{digits[:-scale]}.{digits[-scale:]}"
+    return text if text[-1] != "0" else text.rstrip("0").rstrip(".")
+
+
+_known_text = lru_cache(maxsize=4096)(decimal_text)
 
 
 def _divide_half_even(numerator: int, denominator: int) -> int:

@@ -169,13 +169,18 @@ class OrderBook:
             or self.state == "syncing"
         ):
             return self._out_of_turn(record, now)
-        if record.receipt_time > self.heard:  # _hear(), without a call: this is the hot path
+        if record.receipt_time > self.heard:  # _hear() and Book.update(), without calls: this is the hot path
             self.heard = record.receipt_time if record.receipt_time < now else now
         if record.depth is not None:
             self.depth = record.depth
         if record.checksum is not None:
             self.last_verified = now
-        self._is_at(record, self.book.update(record.bids, record.asks), now)
+        moved, book = False, self.book
+        if record.bids:
+            moved = book.bids.update(record.bids)
+        if record.asks:
+            moved = book.asks.update(record.asks) or moved
+        self._is_at(record, moved, now)
         return Effect.APPLIED
 
     def heartbeat(self, record: Beat, now: int) -> Effect:
@@ -266,29 +271,26 @@ class OrderBook:
             self._become(
                 "broken", f"empty side: {len(book.bids.prices)} bids, {len(book.asks.prices)} asks", now
             )
-        elif book.crossed:
-            bid, ask = book.bids.prices[-1], book.asks.prices[-1]
-            self._become("broken", f"crossed: bid {bid} is not below ask {ask}", now)
-        elif self.max_jump and (was := self._jump()):
-            bid, ask = book.bids.prices[-1], book.asks.prices[-1]
-            self._become(
-                "broken", f"jump: from a mid of about {was:.10g} to bid {bid}, ask {ask} at once", now
-            )
+            return
+        bid, ask, scale = book.touch()
+        if bid >= ask:
+            said = f"bid {book.bids.prices[-1]} is not below ask {book.asks.prices[-1]}"
+            self._become("broken", f"crossed: {said}", now)
+        elif self.max_jump and (was := self._jump((bid + ask) / (2 * 10**scale))):
+            said = f"bid {book.bids.prices[-1]}, ask {book.asks.prices[-1]}"
+            self._become("broken", f"jump: from a mid of about {was:.10g} to {said} at once", now)
         elif now - self.heard > self.silence_ns:  # also what comes late: a log is being caught up with
             self._become("stale", f"silent for more than {self.silence_ns / 1e9:g} s", now)
         elif self.state != "live":
             self._become("live", "", now)
 
-    def _jump(self) -> float:
-        """The mid so far, if the book is absurdly far from it now; else 0, and the new mid is remembered."""
-        was, now = self.mid, self._rough_mid()
-        if was and abs(now - was) > was * self.max_jump:
+    def _jump(self, mid: float) -> float:
+        """The mid so far, if `mid` is absurdly far from it; else 0, and `mid` is remembered."""
+        was = self.mid
+        if was and abs(mid - was) > was * self.max_jump:
             return was
-        self.mid = now
+        self.mid = mid
         return 0.0
-
-    def _rough_mid(self) -> float:
-        return (float(self.book.bids.prices[-1]) + float(self.book.asks.prices[-1])) / 2
 
     def _gap(self, record: Record, now: int, why: str = "") -> None:
         have = "no snapshot" if self.state == "syncing" else str(self.sequence)
@@ -323,11 +325,11 @@ class OrderBook:
         for name in _Row.__struct_fields__[:-2]:
             setattr(self, name, getattr(row, name))
         self.book.replace(row.bids.items(), row.asks.items())
-        self.mid = (
-            self._rough_mid()
-            if self.max_jump and self.state in ("live", "stale") and all(self.book.depth)
-            else 0.0
-        )
+        if self.max_jump and self.state in ("live", "stale") and all(self.book.depth):
+            bid, ask, scale = self.book.touch()
+            self.mid = (bid + ask) / (2 * 10**scale)
+        else:
+            self.mid = 0.0
 
     @classmethod
     def decode(cls, value: bytes) -> OrderBook:

@@ -115,7 +115,7 @@ def test_a_book_that_lies_is_found(fault, monkeypatch):
             lambda self, record: record.epoch == self.epoch and record.sequence <= self.sequence,
         )
     else:
-        monkeypatch.setattr(type(OrderBook("", "").book), "crossed", False)
+        monkeypatch.setattr(type(OrderBook("", "").book), "touch", lambda self: (1, 2, 0))
     with pytest.raises(AssertionError, match="story"):
         for seed in range(500):
             tell(seed)

@@ -16,20 +16,15 @@ class Budget:
     """`seconds`: what a call may take on average of the last 20, the longest left out: one pause of the machine
     halts nobody."""
 
-    __slots__ = ("_spent", "_started", "clock", "seconds")
+    __slots__ = ("_spent", "clock", "seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float] = perf_counter) -> None:
         self.seconds = seconds
         self.clock = clock
         self._spent: deque[float] = deque(maxlen=CALLS)
-        self._started = 0.0
 
-    def start(self) -> None:
-        self._started = self.clock()
-
-    def stop(self) -> str:
-        """After each call that was started: why the strategy has to be halted, if it has."""
-        took = self.clock() - self._started
+    def spend(self, took: float) -> str:
+        """After each call, which took so many seconds: why the strategy has to be halted, if it has."""
         spent = self._spent
         spent.append(took)
         if took <= self.seconds or len(spent) < FEWEST:

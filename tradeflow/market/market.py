@@ -7,7 +7,6 @@ them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,12 +15,12 @@ import msgspec
 from tables.order_books import Effect, OrderBook
 from tradeflow.market.accounts import Accounts, Balances
 from tradeflow.market.changes import BookChange
+from tradeflow.market.counts import count
 from tradeflow.market.keyframes import Keyframes
 from tradeflow.market.orders import Orders
 from tradeflow.market.run import Run
 from tradeflow.market.runs import Runs
 from tradeflow.market.served import Output, ServedBook
-from tradeflow.market.trades import TradeTape
 from tradeflow.market.trading import Trading, VenueFactory
 from tradeflow.messages import (
     BookRecord,
@@ -60,9 +59,22 @@ _MARKET_KEY = "market"
 _encode = msgspec.json.Encoder().encode
 
 
+_APPLIED, _DUPLICATE, _UNUSABLE, _GAP = Effect.APPLIED, Effect.DUPLICATE, Effect.UNUSABLE, Effect.GAP
+
+
 def time_of(event: MarketEvent, appended: int) -> int:
     """What an event makes event time, unless that is later already; see Market.apply."""
     return appended if event.receipt_time > appended + AHEAD else event.receipt_time
+
+
+def _change(book: OrderBook, event: BookRecord, now: int) -> Effect:
+    """What isn't a delta."""
+    if type(event) is Snapshot:
+        return book.snapshot(event, now)
+    if type(event) is Down:
+        return book.down(event, event.reason, now)
+    assert type(event) is Heartbeat
+    return book.heartbeat(event, now)
 
 
 class Market:
@@ -186,22 +198,7 @@ class Market:
     @property
     def counts(self) -> dict[str, Any]:
         """Since this process took the partition, JSON-able."""
-        totals: dict[str, Any] = {name: Counter() for name in ("snapshots", "deltas", "trades")}
-        totals |= {"duplicates": 0, "gaps": 0, "ignored": self._ignored}
-        for (exchange, _), served in self._served.items():
-            for name in ("snapshots", "deltas", "trades"):
-                totals[name][exchange] += getattr(served.counts, name)
-            totals["duplicates"] += served.counts.duplicates
-            totals["gaps"] += served.counts.gaps
-        orders = Counter[str]()
-        for run in self.runs:
-            orders[run.strategy.name] += run.orders
-        halted = [
-            {"strategy": run.strategy.name, "symbols": run.symbols, "reason": run.halted}
-            for run in self.runs
-            if run.halted
-        ]
-        return totals | {"orders": orders, "halted": halted, "executions": self.trading.counts}
+        return count(self._served, self._ignored, self.runs) | {"executions": self.trading.counts}
 
     # --- events ---
 
@@ -222,45 +219,33 @@ class Market:
         book, now = served.book, self.event_time
         state, reason = book.state, book.reason
         try:
-            if type(event) is Delta:
-                effect = book.delta(event, now)
-            elif type(event) is Snapshot:
-                effect = book.snapshot(event, now)
-            elif type(event) is Down:
-                effect = book.down(event, event.reason, now)
-            else:
-                assert type(event) is Heartbeat
-                effect = book.heartbeat(event, now)
+            effect = book.delta(event, now) if type(event) is Delta else _change(book, event, now)
         except (ValueError, LookupError) as error:  # levels that normalize would not have let through
             book.spoil(f"unusable record {event.sequence} of epoch {event.epoch}: {error}", now)
-            effect = Effect.UNUSABLE
-        if effect is Effect.DUPLICATE:
+            effect = _UNUSABLE
+        if effect is _DUPLICATE:
             served.counts.duplicates += 1
             return
         served.dirty = True
         changed = book.state != state or book.reason != reason
-        if effect is Effect.APPLIED:
+        applied = effect is _APPLIED
+        if applied:
             book.offset = offset
             if type(event) is Delta:
                 served.counts.deltas += 1
             else:
                 served.counts.snapshots += 1
+        elif effect is _GAP:
+            served.counts.gaps += 1
+        if applied or changed:
             self._show(served, changed)
             if served.traded:
                 self._venue_sees(served, event)
-            if changed and state == "live":
-                self._lost(served, event)
-            if event.symbol in self._runs.watched and book.state == "live":
+        if book.state == "live":
+            if applied and event.symbol in self._runs.watched:
                 self._send(self._runs.on_book(event, served.view, now))
-            return
-        if effect is Effect.GAP:
-            served.counts.gaps += 1
-        if changed:
-            self._show(served, True)
-            if served.traded:
-                self._venue_sees(served, event)
-            if state == "live":
-                self._lost(served, event)
+        elif changed and state == "live":
+            self._lost(served, event)
 
     def _venue_sees(self, served: ServedBook, event: BookRecord) -> None:
         self.trading.book(event, served.book, self.event_time)
@@ -360,13 +345,7 @@ class Market:
         With what was taken before it is the state as of the last event."""
         found = {("strategy_states", _MARKET_KEY): _encode((self.event_time, self._refreshed))}
         for served in self._served.values():
-            if served.dirty:
-                found["order_books", served.place] = served.book.encode()
-            if served.tape_dirty:
-                found["strategy_states", f"trades/{served.place}"] = served.tape.encode()
-            if served.instrument and served.instrument_dirty:
-                found["strategy_states", f"instruments/{served.place}"] = _encode(served.instrument)
-            served.dirty = served.tape_dirty = served.instrument_dirty = False
+            found |= served.take_dirty()
         for run in self.runs:
             if run.dirty:
                 found["strategy_states", run.key] = run.encode()
@@ -380,16 +359,9 @@ class Market:
         if value is not None:
             self.event_time, self._refreshed = msgspec.json.decode(value, type=tuple[int, int])
         for served in self._served.values():
-            value = read("order_books", served.place)
-            if value is not None:
-                served.load(value)
-            value = read("strategy_states", f"trades/{served.place}")
-            if value is not None:
-                served.tape = TradeTape.decode(value)
-            value = read("strategy_states", f"instruments/{served.place}")
-            if value is not None:
-                self._instrument(msgspec.json.decode(value, type=Instrument))
-                served.instrument_dirty = False
+            served.restore(read)
+            if served.instrument:
+                self.trading.accounts.note_instrument(served.instrument)
         for run in self.runs:
             value = read("strategy_states", run.key)
             if value is not None:

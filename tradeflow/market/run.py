@@ -77,8 +77,7 @@ class Run:
         context = self.context
         context.symbol, context.now = symbol, now
         budget = self._budget
-        if budget is not None:
-            budget.start()
+        began = budget.clock() if budget is not None else 0.0
         orders: list[Order] = []
         try:
             for index, action in enumerate(handler(*seen, context) or ()):
@@ -89,8 +88,9 @@ class Run:
             self._take_back(orders)
             self.halt(f"{handler.__name__} raised {_described(error)}", error)
             return self._cancel_all(origin, now)
-        self._keep(orders)
-        if budget is not None and (reason := budget.stop()):
+        if orders:
+            self._keep(orders)
+        if budget is not None and (reason := budget.spend(budget.clock() - began)):
             self.halt(f"{handler.__name__} is {reason}")
             orders += self._cancel_all(origin, now)
         return orders

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from tables.order_books import OrderBook
 from tradeflow.market.changes import BookChange
+from tradeflow.market.counts import Counts
 from tradeflow.market.trades import TradeTape
 from tradeflow.messages import Instrument, Level, NormalizedBook, TopOfBook
 from tradeflow.strategies.views import BookView, InstrumentView
@@ -24,17 +25,6 @@ class Output(NamedTuple):
     topic: str
     key: bytes
     value: bytes
-
-
-@dataclass(slots=True)
-class Counts:
-    """Since this process took the partition; not part of any checkpoint."""
-
-    snapshots: int = 0
-    deltas: int = 0
-    trades: int = 0
-    duplicates: int = 0
-    gaps: int = 0
 
 
 class ServedBook:
@@ -81,11 +71,29 @@ class ServedBook:
         """Its key in the tables."""
         return f"{self.book.exchange}/{self.book.symbol}"
 
-    def load(self, value: bytes) -> None:
-        """Continue from a checkpoint: the top that was last published is that of the book."""
-        self.book.load(value)
-        self._bid, self._ask = self.book.book.best_bid, self.book.book.best_ask
-        self._middle = _middle(self.book)
+    def take_dirty(self) -> dict[tuple[str, str], bytes]:
+        """(table, key) → value of all that changed since the last call."""
+        found = {}
+        if self.dirty:
+            found["order_books", self.place] = self.book.encode()
+        if self.tape_dirty:
+            found["strategy_states", f"trades/{self.place}"] = self.tape.encode()
+        if self.instrument and self.instrument_dirty:
+            found["strategy_states", f"instruments/{self.place}"] = _encode(self.instrument)
+        self.dirty = self.tape_dirty = self.instrument_dirty = False
+        return found
+
+    def restore(self, read: Callable[[str, str], bytes | None]) -> None:
+        """Continue from what take_dirty() gave: the top that was last published is that of the book."""
+        if (value := read("order_books", self.place)) is not None:
+            self.book.load(value)
+            self._bid, self._ask = self.book.book.best_bid, self.book.book.best_ask
+            self._middle = _middle(self.book)
+        if (value := read("strategy_states", f"trades/{self.place}")) is not None:
+            self.tape = TradeTape.decode(value)
+        if (value := read("strategy_states", f"instruments/{self.place}")) is not None:
+            self.note_instrument(msgspec.json.decode(value, type=Instrument))
+            self.instrument_dirty = False
 
     def note_instrument(self, instrument: Instrument) -> bool:
         """What its exchange says of it; False if it has said something newer."""
@@ -102,14 +110,18 @@ class ServedBook:
         order_book = self.book
         book = order_book.book
         bid, ask = book.bids.best, book.asks.best
-        if bid != self._bid or ask != self._ask or state_changed:
+        # Most updates leave the very same levels at the top.
+        if state_changed or (
+            (bid is not self._bid or ask is not self._ask) and (bid != self._bid or ask != self._ask)
+        ):
             was_bid, was_ask = self._bid, self._ask
             if not (bid and ask and was_bid and was_ask and bid[0] == was_bid[0] and ask[0] == was_ask[0]):
                 self._middle = _middle(order_book)
             self._bid, self._ask = bid, ask
             outputs.append(self.top(now))
         order_book.pending = True
-        self.publish_levels(now, state_changed, outputs)
+        if state_changed or now - order_book.published >= self._interval:
+            self.publish_levels(now, state_changed, outputs)
 
     def publish_levels(self, now: int, at_once: bool, outputs: list[Output]) -> None:
         """The levels, if they have changed since the last record and that is long enough ago."""

@@ -233,7 +233,7 @@ class Context:
     @property
     def orders(self) -> list[OrderView]:
         """Its own orders that have not ended, oldest first: from the moment that they are yielded."""
-        return [OrderView(one) for one in self._orders.values()]
+        return [OrderView(one) for one in self._orders.values()] if self._orders else []
 
     def position(self, exchange: str, symbol: str = "") -> PositionView:
         """What its own fills have left on an exchange; of this symbol, or another of the strategy's."""
