@@ -101,6 +101,7 @@ class Terminals:
             if wrong is None:
                 return
             assert time.monotonic() < deadline, wrong
+            self._check()
             time.sleep(0.2)
 
     def _run(self, commands: str) -> str:
@@ -141,7 +142,16 @@ class Terminals:
         deadline = time.monotonic() + PATIENCE
         while (wrong := difference(step, log.read_text(), self._ids)) is not None:
             assert time.monotonic() < deadline, wrong
+            self._check()
             time.sleep(0.1)
+
+    def _check(self) -> None:
+        """AssertionError if a terminal that is to keep running has ended."""
+        for beside in self._beside:
+            try:
+                os.killpg(beside.pid, 0)
+            except ProcessLookupError:
+                raise AssertionError(f"ended by itself:\n{beside.log.read_text()[-3000:]}") from None
 
     def _end(self, step: Step) -> None:
         beside = self._beside.pop()
