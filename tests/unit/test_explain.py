@@ -99,7 +99,7 @@ def test_everything_is_told():
 def test_what_is_missing_is_told():
     text = told(missing=["the books that it saw: no longer retained"], books=[], parameters=None)
     assert "missing: the books that it saw: no longer retained" in text
-    assert "parameters f57cc94b71f7: no known ones have this hash" in text
+    assert "parameters f57cc94b71f7: no known ones have this hash (are STRATEGIES and" in text
 
 
 def test_parameters_are_those_of_each_change_in_turn():

@@ -68,7 +68,10 @@ def show(found: Explanation, console: Console) -> None:
     for text in found.missing:
         console.print(f"[yellow]missing: {escape(text)}[/]")
     if found.parameters is None:
-        console.print(f"parameters {order.params_hash}: no known ones have this hash")
+        console.print(
+            f"parameters {order.params_hash}: no known ones have this hash "
+            "(are STRATEGIES and strategies.toml here the workers'?)"
+        )
     else:
         values = ", ".join(f"{name}={_short(value)}" for name, value in found.parameters.items())
         console.print(f"parameters {order.params_hash}: {escape(values)}")
