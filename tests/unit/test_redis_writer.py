@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from market_log import Log, T, delta, new_log, snapshot
 
 from tests.redis_server import RedisServer
@@ -22,12 +23,17 @@ from tradeflow.messages import Clock, Down
 from tradeflow.redis_tops import FIELDS, WRITE, encoded, fields_of, key_of, version_of
 from tradeflow.redis_writer import RedisWriter
 
+ROOT = Path(__file__).parents[2]
 BINANCE, KRAKEN = (key_of("t", exchange, "BTC-USDT") for exchange in ("binance", "kraken"))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+    """With the options of the compose file's."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    with RedisServer(
+        tmp_path_factory.mktemp("redis"), *compose["services"]["redis"]["command"][1:]
+    ) as server:
         yield server
 
 
@@ -307,7 +313,7 @@ async def test_who_is_not_let_in_is_told_why_and_shows_no_secret(
 
 
 async def test_a_user_with_the_documented_rights_is_enough(server: RedisServer, redis: Any) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    page = (ROOT / "docs" / "security.md").read_text()
     (rights,) = re.findall(r"Give the\nworkers' user (.+?) on its keys alone", page)
     commands = [f"+{name.lower()}" for name in re.findall(r"`(\w+)`", rights)]
     redis.acl_setuser("worker", enabled=True, passwords=["+pw"], keys=["t:top:*"], commands=commands)
@@ -319,7 +325,7 @@ async def test_a_user_with_the_documented_rights_is_enough(server: RedisServer, 
 
 
 def test_the_page_has_every_field() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text()
+    page = (ROOT / "docs" / "redis.md").read_text()
     table = page[page.index("| Field |") : page.index("**No older state")]
     rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
     assert re.findall(r"\w+", " ".join(rows)) == list(FIELDS)
