@@ -162,7 +162,7 @@ async def _connect(client: Mapping[str, Any], timeout: float) -> AIOKafkaAdminCl
     deadline = loop.time() + timeout
     brokers, said = client["bootstrap_servers"], False
     while True:
-        admin = AIOKafkaAdminClient(**client, request_timeout_ms=10_000)
+        admin = AIOKafkaAdminClient(**client, request_timeout_ms=max(10_000, round(timeout * 1000)))
         try:
             await admin.start()
         except (KafkaError, OSError) as error:
