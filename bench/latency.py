@@ -49,7 +49,7 @@ _NEVER_STALE = 600.0  # seconds
 _encode = msgspec.json.Encoder().encode
 
 
-GOALS = {"p50": 2.0, "p99": 2.0}
+GOALS = {"p50": 1.3, "p99": 1.5}
 """tradeflow's milliseconds, in multiples of the relay's."""
 
 
