@@ -5,6 +5,10 @@ Orders come back: orders → risk → market-events, where the market decides an
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -19,6 +23,12 @@ from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, o
 
 encode = msgspec.json.Encoder().encode
 
+NOTED: dict[str, Callable[[bytes, Any], None]] = {
+    topics.ORDERS: stats.order_sent,
+    topics.EXECUTIONS: stats.execution_sent,
+}
+"""What is counted of outputs."""
+
 CLOCK_INTERVAL = 0.25
 """Seconds: by so much silence may be marked too late, for what moves event time may be the clock alone."""
 
@@ -27,6 +37,7 @@ async def normalize_raw(runs: Any) -> None:
     """Each exchange's raw records, made canonical, into the one log of their symbol's partition."""
     partitions = maps.symbols
     async for run in runs:
+        made: defaultdict[int, list[tuple[str, bytes, bytes]]] = defaultdict(list)
         for raw, record in zip(run.messages, run.records, strict=True):
             try:
                 event = normalize(raw)
@@ -34,7 +45,9 @@ async def normalize_raw(runs: Any) -> None:
             except (NormalizeError, KeyError) as error:
                 dead_letter(outbox, run, record, f"{type(error).__name__}: {error}")
             else:
-                outbox.append(topics.MARKET_EVENTS, partition, event.symbol.encode(), encode(event))
+                made[partition].append((topics.MARKET_EVENTS, event.symbol.encode(), encode(event)))
+        for partition, events in made.items():
+            outbox.extend(topics.MARKET_EVENTS, partition, events)
         stats.normalized(run.messages)
         bury(run)
         await outbox.room()
@@ -53,15 +66,16 @@ async def market(runs: Any) -> None:
         live.want_changes = changes.wanted
         began = time.perf_counter()
         for event, record in zip(run.messages, run.records, strict=True):
-            if record.offset >= first:
-                live.apply(event, record.offset, record.timestamp * 1_000_000)
+            if (offset := record.offset) >= first:
+                live.apply(event, offset, record.timestamp * 1_000_000)
         stats.applied(run.messages, time.perf_counter() - began)
-        for topic, key, value in live.take_outputs():
-            sent = outbox.append(topic, partition, key, value)
-            if topic == topics.ORDERS:
-                stats.order_sent(value, sent)
-            elif topic == topics.EXECUTIONS:
-                stats.execution_sent(value)
+        for topic, outputs in groupby(live.take_outputs(), key=itemgetter(0)):
+            note = NOTED.get(topic)
+            if note is None:
+                outbox.extend(topic, partition, outputs)
+                continue
+            for _, key, value in outputs:
+                note(value, outbox.append(topic, partition, key, value))
         for request in live.take_resyncs():
             wiring.ask_for_resync(request)
         changes.publish(live.take_changes())

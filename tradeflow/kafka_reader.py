@@ -150,5 +150,5 @@ class KafkaReader:
 
 
 def as_record(tp: TopicPartition, record: Any) -> Record:
-    """Of one of aiokafka's; those of a worker's own topics don't say where they are from (runs.py)."""
+    """Of one of aiokafka's."""
     return Record(tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value)

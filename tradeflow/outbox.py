@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
@@ -89,20 +89,30 @@ class Outbox:
             raise BufferError(
                 f"{self.pending_bytes} bytes wait for Kafka, {self._limit} are allowed: is the broker reachable?"
             )
+        return self.extend(topic, partition, ((topic, key, value),))
+
+    def extend(
+        self, topic: str, partition: int, records: Iterable[tuple[str, bytes | None, bytes | None]]
+    ) -> asyncio.Future[Sent]:
+        """Queue (topic, key, value) records of one topic, as append() does each; the future is that of the last one."""
+        if self.error is not None:
+            raise self.error
         lane = self._lanes.get((topic, partition))
         if lane is None:
             lane = self._lanes[(topic, partition)] = _Lane(topic, partition)
-        batches = lane.batches
-        batch = batches[-1] if batches else self._open(lane)
-        if batch.builder.append(timestamp=None, key=key, value=value) is None:
-            batch = self._open(lane)
-            if batch.builder.append(timestamp=None, key=key, value=value) is None:
-                raise SendError(
-                    f"a record of {len(value or b'')} bytes for {topic}/{partition} does not fit a batch"
-                )
-        size = len(value or b"") + len(key or b"")
-        batch.size += size
-        self.pending_bytes += size
+        batch = lane.batches[-1] if lane.batches else self._open(lane)
+        append = batch.builder.append
+        for _, key, value in records:
+            if append(timestamp=None, key=key, value=value) is None:
+                batch = self._open(lane)
+                append = batch.builder.append
+                if append(timestamp=None, key=key, value=value) is None:
+                    raise SendError(
+                        f"a record of {len(value or b'')} bytes for {topic}/{partition} does not fit a batch"
+                    )
+            size = len(value or b"") + len(key or b"")
+            batch.size += size
+            self.pending_bytes += size
         if self.pending_bytes > self._limit:
             self._room.clear()
         if lane.task is None:

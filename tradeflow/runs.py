@@ -5,12 +5,14 @@ One record when idle, hundreds under load: runs size themselves and add no laten
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from faust.serializers.schemas import Schema
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, Message
@@ -37,27 +39,21 @@ class _Composite(NamedTuple):
     serialized_value_size: int
 
 
-def _composites(tp: TP, records: list[Any]) -> list[_Composite]:
-    runs = []
-    for start in range(0, len(records), MAX_RUN):
-        chunk = records[start : start + MAX_RUN]
-        last = chunk[-1]
-        runs.append(
-            _Composite(
-                tp.topic,
-                tp.partition,
-                last.offset,
-                last.timestamp,
-                last.timestamp_type,
-                (),
-                None,
-                chunk,
-                None,
-                0,
-                0,
-            )
-        )
-    return runs
+def _composite(tp: TP, records: list[Any]) -> _Composite:
+    last = records[-1]
+    return _Composite(
+        tp.topic,
+        tp.partition,
+        last.offset,
+        last.timestamp,
+        last.timestamp_type,
+        (),
+        None,
+        records,
+        None,
+        0,
+        0,
+    )
 
 
 class RunScheduler(DefaultSchedulingStrategy):
@@ -68,26 +64,59 @@ class RunScheduler(DefaultSchedulingStrategy):
 
     def map_from_records(self, records: Mapping[TP, list[Any]]) -> Any:  # type: ignore[override]
         runs = {
-            tp: _composites(tp, found) if tp.topic in self.run_topics else found
+            tp: [_composite(tp, one) for one in found] if tp.topic in self.run_topics else found
             for tp, found in records.items()
         }
         return super().map_from_records(runs)
 
 
+class RunTopics(frozenset[str]):
+    """As the `key_deserializer` of an aiokafka consumer: it gives these topics in runs, lists of at most MAX_RUN
+    records (offset, key, value, timestamp) as the parser (C) made them.
+
+    A ConsumerRecord of each, one after the other, costs more than decoding them.  Of what a consumer is made with, the
+    deserializers are all that gets to where records are made."""
+
+
 class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """For `run_topics` the records as the parser (C) made them: a ConsumerRecord of each would cost as much as
-    decoding it."""
+    next_fetch_offset: int
 
-    run_topics: frozenset[str] = frozenset()
+    def __init__(
+        self, tp: Any, records: Any, aborted: Any, offset: int, topics: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        self._in_runs = isinstance(topics, RunTopics) and tp.topic in topics
+        deserializer = None if isinstance(topics, RunTopics) else topics
+        super().__init__(tp, records, aborted, offset, deserializer, *args, **kwargs)
 
-    def _consumer_record(self, tp: Any, record: Any) -> Any:
-        return record if tp.topic in self.run_topics else super()._consumer_record(tp, record)
+    def _unpack_records(self) -> Iterator[Any]:
+        return self._unpack_runs() if self._in_runs else super()._unpack_records()
+
+    def _unpack_runs(self) -> Iterator[list[Any]]:
+        # The position follows what was given out: who stops in between reads on from there.
+        batches, end = self._records, self.next_fetch_offset
+        run: list[Any] = []
+        while batches.has_next():
+            batch = batches.next_batch()
+            if self._check_crcs and not batch.validate_crc():
+                raise CorruptRecordException(f"Invalid CRC - {self._tp}")
+            if not batch.is_control_batch:
+                records = chain(batch)  # which may be asked again after its end, as the parser may not
+                while some := list(islice(records, MAX_RUN - len(run))):
+                    if some[0].offset < end:  # a batch may begin before what was asked for
+                        some = [record for record in some if record.offset >= end]
+                    run += some
+                    if len(run) == MAX_RUN:
+                        end = self.next_fetch_offset = run[-1].offset + 1
+                        yield run
+                        run = []
+            end = max(end, batch.next_offset)
+        if run:
+            self.next_fetch_offset = run[-1].offset + 1
+            yield run
+        self.next_fetch_offset = end
 
 
-def deliver_runs(topics: Iterable[str]) -> None:
-    """For this process: aiokafka makes no ConsumerRecords for these topics."""
-    PartitionRecords.run_topics = frozenset(topics)
-    fetcher.PartitionRecords = PartitionRecords
+fetcher.PartitionRecords = PartitionRecords  # for the whole process; it is itself where nobody asks for runs
 
 
 class Run:

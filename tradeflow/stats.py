@@ -76,7 +76,7 @@ class Stats:
 
         sent.add_done_callback(acknowledged)
 
-    def execution_sent(self, execution: bytes) -> None:
+    def execution_sent(self, execution: bytes, _: asyncio.Future[Sent] | None = None) -> None:
         found = self._decode_execution(execution)
         self.executions[found.status, found.reason_code] += 1
 

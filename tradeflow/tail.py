@@ -13,6 +13,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ from tradeflow.messages import (
     TopOfBook,
     Trade,
 )
+from tradeflow.runs import RunTopics
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +118,7 @@ class Tail(Service):
         self._decode_execution = msgspec.json.Decoder(Execution).decode
         self._decode_position = msgspec.json.Decoder(PositionRecord).decode
         self._decode_version = msgspec.json.Decoder(_Version).decode
+        self._decode_versions = msgspec.json.Decoder(list[_Version]).decode
         self._tops: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
         self._trades: dict[str, deque[Trade]] = {}
         self._last_trade: dict[tuple[str, str], tuple[int, int]] = {}
@@ -200,23 +203,32 @@ class Tail(Service):
             enable_auto_commit=False,
             fetch_min_bytes=MAX_FETCH,
             fetch_max_wait_ms=MAX_DELAY_MS,
+            key_deserializer=RunTopics(self._handlers),
         )
         await consumer.start()
         try:
             await self._assign(consumer)
             self._consumer = consumer
             while not self.should_stop:
-                for partition, records in (await consumer.getmany(timeout_ms=500, max_records=2000)).items():
-                    handler = self._handlers[partition.topic]
-                    for record in records:
-                        try:
-                            handler(record.offset, record.value)
-                        except (msgspec.MsgspecError, TypeError) as error:
-                            log.warning("unusable record %s/%d@%d: %s", *partition, record.offset, error)
+                for partition, runs in (await consumer.getmany(timeout_ms=500, max_records=4)).items():
+                    for run in runs:
+                        self._read(partition, run)
                 await asyncio.sleep(0)
         finally:
             self._consumer = None
             await consumer.stop()
+
+    def _read(self, partition: TopicPartition, run: list[Any]) -> None:
+        handler = self._handlers[partition.topic]
+        if partition.topic == topics.TOP_OF_BOOK:  # most of what there is
+            with suppress(msgspec.MsgspecError, TypeError, ValueError):
+                self._tops_of_book([record.value for record in run])
+                return
+        for record in run:
+            try:
+                handler(record.offset, record.value)
+            except (msgspec.MsgspecError, TypeError) as error:
+                log.warning("unusable record %s/%d@%d: %s", *partition, record.offset, error)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         partitions = []
@@ -235,7 +247,13 @@ class Tail(Service):
             consumer.seek(partition, found_start.offset if found_start else ends[partition])
 
     def _top_of_book(self, offset: int, value: bytes) -> None:
-        top = self._decode_version(value)
+        self._note_top(self._decode_version(value), value)
+
+    def _tops_of_book(self, values: list[bytes]) -> None:
+        for top, value in zip(self._decode_versions(b"[%b]" % b",".join(values)), values, strict=True):
+            self._note_top(top, value)
+
+    def _note_top(self, top: _Version, value: bytes) -> None:
         place, version = (top.exchange, top.symbol), (top.epoch, top.sequence, top.event_time)
         known = self._tops.get(place)
         # A worker that lost the partition may still have sent an older one.

@@ -21,16 +21,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
+from mode import Service
+from mode.utils.futures import maybe_async
 
 from tradeflow.outbox import Outbox
-from tradeflow.runs import RunScheduler, deliver_runs
+from tradeflow.runs import RunScheduler, RunTopics
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +64,45 @@ class State(Protocol):
 
 FETCH_GRACE = 0.25
 """Seconds by which a fetch may outlast its own timeout."""
+AHEAD = 2_000
+"""Records that wait for their agents, from which on no more are decoded: long before its turn that would take memory,
+the garbage collector's time, and the room of the processor's caches."""
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """No fetch keeps the thread from a commit.
+class LoopConsumer(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer in the worker's own event loop.
 
-    aiokafka's fetch waits until a rebalance is over, the rebalance for our last commit, and that for one of the two
-    calls which the thread makes at a time: after a fetcher was started anew, both may be fetches."""
+    Faust's thread for it costs each fetch two hand-overs between loops that wait for the same lock (GIL).  And no
+    worker that has stopped moving keeps its partitions: who doesn't get to send heartbeats loses them."""
+
+    wait_for_shutdown = False
+
+    def __init__(self, consumer: Consumer, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        super().__init__(consumer, loop=loop, thread_loop=loop, **kwargs)
+
+    # A service as any other: what makes it one in a thread is undone.
+    maybe_start = Service.maybe_start
+    start = Service.start
+    stop = Service.stop
+    crash = Service.crash  # type: ignore[assignment]
+    set_shutdown = Service.set_shutdown
+    _stopped_set = Service._stopped_set
+    _stop_children = Service._stop_children
+    _stop_futures = Service._stop_futures
+    _stop_exit_stacks = Service._stop_exit_stacks
+
+    async def on_stop(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        consumer = super()._create_consumer(loop)
+        transport: Any = self.transport
+        consumer._key_deserializer = transport.run_topics
+        return consumer
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await maybe_async(fun(*args, **kwargs))
 
     async def _fetch_records(
         self,
@@ -77,7 +111,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
-        # It takes records out only where nothing is awaited: what is cancelled has lost none.
+        # aiokafka's fetch waits until a rebalance is over, and whoever stops the fetcher for that.  It takes records
+        # out only where nothing is awaited: what is cancelled has lost none.
+        # And all of them at once: for what is left behind it asks no more, but goes on waiting for other partitions.
         with suppress(TimeoutError):
             async with asyncio.timeout(None if timeout is None else timeout + FETCH_GRACE):
                 return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
@@ -93,12 +129,14 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.scheduler = RunScheduler(self.transport.run_topics)
         self._reading: defaultdict[TP, deque[Message]] = defaultdict(deque)
+        self._ahead: list[Message] = []
+        """Runs that wait for their agents, or are at them."""
         self._rewinds = 0
         self._needs_seek = True
         self._checkpoint_lock = asyncio.Lock()
 
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> LoopConsumer:
+        return LoopConsumer(self, loop=self.loop, beacon=self.beacon)
 
     # -- reading
 
@@ -106,12 +144,21 @@ class Consumer(driver.Consumer):
         if self._needs_seek and not self.app.rebalancing and self.flow_active:
             await self.perform_seek()
             self._needs_seek = False
+        rewinds: int | None = None
         async for tp, message in super().getmany(timeout):
+            rewinds = self._rewinds if rewinds is None else rewinds  # as of when they were taken out
+            is_run = tp.topic in self.transport.run_topics
+            if is_run:
+                await self._room()
+            if self._rewinds != rewinds:
+                return  # all of them are read again
             if (self.app.rebalancing or self._needs_seek) and not self._is_changelog_tp(tp):
                 continue  # rule 6
             read = self._read_offset[tp]
             if read is None or message.offset >= read:
                 self._reading[tp].append(message)
+                if is_run:
+                    self._ahead.append(message)
             yield tp, message
 
     async def _drain_messages(self, fetcher: Any) -> None:
@@ -125,6 +172,21 @@ class Consumer(driver.Consumer):
         except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
+
+    async def _room(self) -> None:
+        """Wait until agents have come near to what was decoded; not for ever, for one of them may be slow."""
+        if self._records_ahead() < AHEAD:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                while self._records_ahead() >= AHEAD:
+                    self._waiting_for_ack = self.loop.create_future()
+                    await self._waiting_for_ack
+
+    def _records_ahead(self) -> int:
+        self._ahead = [message for message in self._ahead if not message.acked]
+        runs: list[Any] = [message.value for message in self._ahead]
+        return sum(map(len, runs))
 
     async def _deliver(self, tp: TP, message: Message) -> None:
         read = self._read_offset[tp]
@@ -143,6 +205,7 @@ class Consumer(driver.Consumer):
             await super().perform_seek()
             self._rewinds += 1
             self._reading.clear()
+            self._ahead.clear()
             self.transport.state.reset()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -261,5 +324,4 @@ class Transport(driver.Transport):
         super().__init__(url, app)
         self.outbox = outbox
         self.state = state
-        self.run_topics = frozenset(run_topics)
-        deliver_runs(self.run_topics)
+        self.run_topics = RunTopics(run_topics)

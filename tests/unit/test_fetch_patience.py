@@ -1,13 +1,13 @@
-"""A rebalance waits for a last commit, and that for a free hand of the consumer's thread: no fetch may keep them all.
+"""A rebalance waits for a last commit, and for the fetcher to stop: no fetch may keep them.
 
-aiokafka's fetch waits for the end of a rebalance that has begun, without a limit, and Faust's thread does two things at
-a time: two fetches at once, as after a fetcher was started anew, kept both until the broker threw the worker out."""
+aiokafka's fetch waits for the end of a rebalance that has begun, without a limit."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,66 +16,62 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from mode.threads import MethodQueue
 
 from tradeflow.ports import free_port
-from tradeflow.transport import Consumer, ConsumerThread
+from tradeflow.transport import Consumer, LoopConsumer
 
 
-@pytest.fixture
-def make_thread() -> Callable[[type[AIOKafkaConsumerThread]], Any]:
-    def make(kind: type[AIOKafkaConsumerThread]) -> Any:
-        thread = object.__new__(kind)
-        thread.consumer = SimpleNamespace(flow_active=True)  # type: ignore[assignment]
-        return thread
-
-    return make
+def make_consumer(kind: type[AIOKafkaConsumerThread]) -> Any:
+    consumer: Any = object.__new__(kind)
+    consumer.consumer = SimpleNamespace(flow_active=True)
+    return consumer
 
 
-async def commit_during_rebalance(thread: Any) -> float:
-    """Seconds until a commit came through that was asked for while two fetches were under way.
-
-    aiokafka's own fetcher and subscription, in the middle of a rebalance; mode's own queue of a thread's calls."""
-    loop = asyncio.get_running_loop()
+@asynccontextmanager
+async def rebalancing() -> AsyncIterator[Any]:
+    """aiokafka's own fetcher and subscription, in the middle of a rebalance."""
     subscription = SubscriptionState()
     subscription.subscribe({"market-events"})
     subscription.begin_reassignment()
     client = AIOKafkaClient(bootstrap_servers=f"127.0.0.1:{free_port()}")
     fetcher = Fetcher(client, subscription)
-    consumer = SimpleNamespace(_fetcher=fetcher, _closed=False)
-
-    async def commit() -> bool:
-        return True
-
-    queue = MethodQueue()
-    await queue.start()
-    fetches = [
-        await queue.call(loop.create_future(), thread._fetch_records, consumer, None, timeout=0.1)
-        for _ in range(2)
-    ]
-    started = loop.time()
     try:
-        async with asyncio.timeout(3):
-            assert await (await queue.call(loop.create_future(), commit))
-            assert await asyncio.gather(*fetches) == [{}, {}]
-        return loop.time() - started
+        yield SimpleNamespace(_fetcher=fetcher, _closed=False)
     finally:
         subscription.assign_from_subscribed(set())  # the rebalance is over
-        await asyncio.gather(*fetches, return_exceptions=True)
-        await queue.stop()
         await fetcher.close()
         await client.close()
 
 
-async def test_a_commit_is_made_during_a_rebalance_whatever_is_fetched(make_thread: Any) -> None:
-    assert await commit_during_rebalance(make_thread(ConsumerThread)) < 2
+async def test_a_fetch_ends_during_a_rebalance() -> None:
+    async with rebalancing() as kafka, asyncio.timeout(2):
+        assert await make_consumer(LoopConsumer)._fetch_records(kafka, None, timeout=0.1) == {}
 
 
-async def test_without_a_limit_it_never_is(make_thread: Any) -> None:
+async def test_without_a_limit_it_never_does() -> None:
     """Why there is one: when this fails, Faust or aiokafka has mended it."""
-    with pytest.raises(TimeoutError):
-        await commit_during_rebalance(make_thread(AIOKafkaConsumerThread))
+    async with rebalancing() as kafka:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await make_consumer(AIOKafkaConsumerThread)._fetch_records(kafka, None, timeout=0.1)
 
 
-def test_our_consumer_runs_in_that_thread() -> None:
-    assert "ConsumerThread(" in inspect.getsource(Consumer._new_consumer_thread)
+async def test_a_commit_is_made_whatever_is_fetched() -> None:
+    consumer = make_consumer(LoopConsumer)
+
+    async def commit() -> bool:
+        return True
+
+    async with rebalancing() as kafka:
+        fetches = [
+            asyncio.ensure_future(consumer.call_thread(consumer._fetch_records, kafka, None, timeout=0.5))
+            for _ in range(2)
+        ]
+        await asyncio.sleep(0)
+        assert await consumer.call_thread(commit)
+        assert not any(fetch.done() for fetch in fetches)
+        assert await asyncio.gather(*fetches) == [{}, {}]
+
+
+def test_our_consumer_runs_in_the_workers_loop() -> None:
+    assert "LoopConsumer(" in inspect.getsource(Consumer._new_consumer_thread)

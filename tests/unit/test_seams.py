@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import re
 import typing
 
 import pytest
@@ -25,6 +26,7 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from mode import Service
+from mode.threads import ServiceThread
 
 SEAMS = [
     (driver.Consumer, "getmany", ["timeout"]),
@@ -39,6 +41,8 @@ SEAMS = [
         "_fetch_records",
         ["consumer", "active_partitions", "timeout", "max_records"],
     ),
+    (driver.AIOKafkaConsumerThread, "_create_consumer", ["loop"]),
+    (driver.AIOKafkaConsumerThread, "call_thread", ["fun", "args", "kwargs"]),
     (driver.Consumer, "_new_consumer_thread", []),
     (driver.Consumer, "verify_event_path", ["now", "tp"]),
     (driver.Consumer, "ack", ["message"]),
@@ -71,7 +75,7 @@ SEAMS = [
     (AIOKafkaClient, "add_topic", ["topic"]),
     (MessageAccumulator, "add_batch", ["builder", "tp", "timeout"]),
     (MessageBatch, "wait_drain", ["timeout"]),
-    (PartitionRecords, "_consumer_record", ["tp", "record"]),
+    (PartitionRecords, "_unpack_records", []),
     (BatchBuilder, "append", ["timestamp", "key", "value", "headers"]),
 ]
 
@@ -104,8 +108,29 @@ def test_resuming_clears_the_queues() -> None:
 
 
 def test_the_fetcher_finds_its_partition_records_by_name() -> None:
-    assert "partition_records = PartitionRecords(" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    source = inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    assert re.search(
+        r"partition_records = PartitionRecords\(\s*tp,\s*records,\s*aborted_transactions,\s*fetch_offset,"
+        r"\s*self\._key_deserializer,",
+        source,
+    )
     assert {"offset", "key", "value", "timestamp", "timestamp_type"} <= set(dir(DefaultRecord))
+
+
+def test_a_thread_is_made_a_plain_service_again() -> None:
+    """All that ServiceThread has of its own, but what is for the thread alone, is undone in LoopConsumer."""
+    from tradeflow.transport import LoopConsumer
+
+    thread = {name for name in vars(ServiceThread) if inspect.isfunction(vars(ServiceThread)[name])}
+    ours = {name for name in thread & set(dir(Service)) if not name.startswith("__")}
+    ours -= {"_new_shutdown_event", "on_crash"}
+    assert ours == {name for name in ours if getattr(LoopConsumer, name) is getattr(Service, name)}
+
+
+def test_an_ack_wakes_who_waits_for_it() -> None:
+    """Faust's own iterator acknowledges without Consumer.ack: this future is the one sign of it."""
+    assert "_waiting_for_ack" in typing.get_type_hints(BaseConsumer)
+    assert "notify(self._waiting_for_ack)" in inspect.getsource(BaseConsumer.ack)
 
 
 def test_composite_has_what_to_message_reads() -> None:
