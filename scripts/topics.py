@@ -22,7 +22,9 @@ async def counts(client: Mapping[str, Any]) -> dict[str, int]:
     try:
         await admin.start()
         described = await admin.describe_topics()
-        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic.get("is_internal")}
+        return {
+            topic["topic"]: len(topic["partitions"]) for topic in described if not topic.get("is_internal")
+        }
     finally:
         await admin.close()
 
