@@ -80,6 +80,8 @@ def is_there(redis: Any, key: str = BINANCE, **fields: str) -> Any:
 
 async def test_every_top_is_there_and_follows(server: RedisServer, redis: Any) -> None:
     log = live_log(bids=[("100.1", "1.50"), ("99", "1")], asks=[("100.4", "0.00000001")])
+    for book in log.market.books.values():
+        book.silence_ns = 600 * 10**9  # however slow this machine is
     async with writing(log, server.url, lifetime=600.0) as writer:
         await until(lambda: len(redis.keys()) == 2, "both books are there")
         found = redis.hgetall(BINANCE)
@@ -113,10 +115,10 @@ async def test_every_top_is_there_and_follows(server: RedisServer, redis: Any) -
         }
         log(delta(1, now(), bids=[("100.2", "3")]))
         await until(is_there(redis, bid="100.2", bid_size="3", sequence="1"), "the next top")
-        writes = writer.writes["written"]
+        await until(lambda: writer.writes["written"] == 3, "both, and that one again")
         log(delta(2, now(), bids=[("98", "3")]))
         await asyncio.sleep(0.2)
-        assert writer.writes["written"] == writes, "nothing that a reader sees has changed"
+        assert writer.writes["written"] == 3, "nothing that a reader sees has changed"
 
 
 async def test_a_book_that_is_not_live_says_so(server: RedisServer, redis: Any) -> None:
@@ -214,7 +216,7 @@ async def test_killed_and_started_again_it_has_every_book(
         log = live_log()
         log.market.books["kraken", "BTC-USDT"].silence_ns = 600 * 10**9  # nothing of it changes
         async with writing(log, server.url, lifetime=600.0) as writer:
-            await until(lambda: writer.writes["written"] == 2, "written")
+            await until(lambda: writer.writes["written"] >= 2, "written")
             server.kill()
             await until(lambda: writer.errors >= 3, "tried again and again")
             assert not writer.connected
