@@ -19,7 +19,7 @@ from tradeflow.market import Market
 from tradeflow.market.loop import Loop
 from tradeflow.messages import Execution, MarketEvent
 from tradeflow.recording import Record
-from tradeflow.trading_setup import TradingFiles, TradingSetup
+from tradeflow.worker.trading_setup import TradingFiles, TradingSetup
 
 TARGET = ROOT / "docs" / "replay.md"
 BEGIN, END = "<!-- backtests -->", "<!-- end of backtests -->"

@@ -18,7 +18,7 @@ from bench.load import EXCHANGE, partition_of, symbols
 from bench.processes import ROOT
 from bench.topics import Watch
 from tables.order_books import OrderBook
-from tradeflow.kafka_reader import KafkaReader
+from tradeflow.cluster.reader import KafkaReader
 from tradeflow.ports import free_port
 from tradeflow.recording.topics import read_checkpoint
 

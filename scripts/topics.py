@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tradeflow.kafka_security import client_options
+from tradeflow.cluster.security import client_options
 from tradeflow.partitions import load_maps
 from tradeflow.settings import SettingsError, load_settings
 from tradeflow.topics import TopicError, declare_topics, topic_specs

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from tradeflow import topics, wiring
-from tradeflow.dead_letters import dead_letter
 from tradeflow.messages import Clock, Command
+from tradeflow.metrics.stats import stats
 from tradeflow.normalize import NormalizeError, normalize
-from tradeflow.runs import Run
-from tradeflow.stats import stats
 from tradeflow.wiring import agent, app, changes, feed_service, maps, markets, outbox, steering
+from tradeflow.worker.dead_letters import dead_letter
+from tradeflow.worker.runs import Run
 
 encode = msgspec.json.Encoder().encode
 

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from tradeflow.kafka_settings import KafkaSettings
+from tradeflow.cluster.settings import KafkaSettings
 from tradeflow.masking import masked
 from tradeflow.symbols import canonical_symbol
 

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from tradeflow.kafka_security import NotLetIn, why_not
+from tradeflow.cluster.security import NotLetIn, why_not
 from tradeflow.partitions import PartitionMaps, feeds
 
 log = logging.getLogger(__name__)

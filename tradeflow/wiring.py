@@ -14,7 +14,19 @@ import msgspec
 from yarl import URL
 
 from tradeflow import topics
-from tradeflow.agreement import (
+from tradeflow.cluster.security import client_options, credentials
+from tradeflow.feeds.ownership import Feeds
+from tradeflow.feeds.registry import check_exchanges
+from tradeflow.market import Market
+from tradeflow.messages import MarketEvent, Order, Raw, ResyncRequest, Terms
+from tradeflow.partitions import load_maps, served_feeds
+from tradeflow.ports import ListenError, check_listen
+from tradeflow.settings import settings
+from tradeflow.strategies import load_strategies
+from tradeflow.web.access import is_loopback
+from tradeflow.web.router import router_for
+from tradeflow.web.server import MAX_BODY, Server
+from tradeflow.worker.agreement import (
     MAPS,
     RECORDS,
     Agreement,
@@ -23,29 +35,17 @@ from tradeflow.agreement import (
     map_terms,
     record_terms,
 )
-from tradeflow.changes import BookChanges
-from tradeflow.checkpoint import TABLES, Markets, StateTable, StateTables, claim_data_dir
-from tradeflow.feeds.ownership import Feeds
-from tradeflow.feeds.registry import check_exchanges
-from tradeflow.garbage import settle_garbage
-from tradeflow.kafka_security import client_options, credentials
-from tradeflow.market import Market
-from tradeflow.messages import MarketEvent, Order, Raw, ResyncRequest, Terms
-from tradeflow.outbox import Outbox
-from tradeflow.partitions import load_maps, served_feeds
-from tradeflow.plain_orders import PlainOrders
-from tradeflow.ports import ListenError, check_listen
-from tradeflow.quiet import quiet_kafka
-from tradeflow.runs import RunSchema
-from tradeflow.settings import settings
-from tradeflow.steering import Steering
-from tradeflow.strategies import load_strategies
-from tradeflow.tail import Tail
-from tradeflow.trading_setup import TradingSetup, read_trading
-from tradeflow.transport import Transport
-from tradeflow.web.access import is_loopback
-from tradeflow.web.router import router_for
-from tradeflow.web.server import MAX_BODY, Server
+from tradeflow.worker.changes import BookChanges
+from tradeflow.worker.checkpoint import TABLES, Markets, StateTable, StateTables, claim_data_dir
+from tradeflow.worker.garbage import settle_garbage
+from tradeflow.worker.outbox import Outbox
+from tradeflow.worker.plain_orders import PlainOrders
+from tradeflow.worker.quiet import quiet_kafka
+from tradeflow.worker.runs import RunSchema
+from tradeflow.worker.steering import Steering
+from tradeflow.worker.tail import Tail
+from tradeflow.worker.trading_setup import TradingSetup, read_trading
+from tradeflow.worker.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +243,7 @@ def make_redis_writer() -> Any:
     """For a worker with books, if there is a Redis."""
     if config.redis_url is None or config.role == "feeds":
         return None
-    from tradeflow.redis_writer import RedisWriter  # 6 MiB and a moment that nobody else needs to spend
+    from tradeflow.redis.writer import RedisWriter  # 6 MiB and a moment that nobody else needs to spend
 
     return RedisWriter(
         config.redis_url.get_secret_value(),

@@ -1,13 +1,13 @@
-"""docs/reference/metrics.md, from the table in tradeflow/metrics.py."""
+"""docs/reference/metrics.md, from the table in tradeflow/metrics/exposition.py."""
 
 from __future__ import annotations
 
-from tradeflow.metrics import METRICS
+from tradeflow.metrics.exposition import METRICS
 
 HEAD = """\
 # Metrics
 
-<!-- Written by `make docs` from tradeflow/metrics.py. -->
+<!-- Written by `make docs` from tradeflow/metrics/exposition.py. -->
 
 Of `/metrics`, each about the worker that is asked; beside them the process's own (`process_start_time_seconds`,
 `process_resident_memory_bytes`, `process_cpu_seconds_total`, …, on Linux).  Histograms have `_bucket`, `_sum` and

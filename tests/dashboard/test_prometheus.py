@@ -12,7 +12,7 @@ from tests.dashboard.prometheus import DEPLOY, Prometheus
 from tests.dashboard.prometheus import rules as all_rules
 from tests.faults.cluster import until
 from tradeflow.demo.stack import Stack, get
-from tradeflow.metrics import METRICS
+from tradeflow.metrics.exposition import METRICS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

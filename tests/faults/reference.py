@@ -16,7 +16,7 @@ from tradeflow.messages import Execution, MarketEvent, Order
 from tradeflow.partitions import PartitionMaps
 from tradeflow.settings import load_settings
 from tradeflow.strategies import Strategy, load_strategies
-from tradeflow.trading_setup import TradingSetup, read_trading
+from tradeflow.worker.trading_setup import TradingSetup, read_trading
 
 Commands = dict[tuple[str, str], Order]
 """(order id, NEW | CANCEL) → order."""

@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 from tests.faults.cluster import Cluster, until
 from tradeflow import topics
 from tradeflow.commands.dead_letters import dead_letters_command
-from tradeflow.dead_letters import MAX_ORIGINAL
 from tradeflow.messages import DeadLetter
 from tradeflow.ports import free_port
+from tradeflow.worker.dead_letters import MAX_ORIGINAL
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

@@ -20,12 +20,13 @@ from aiokafka import AIOKafkaConsumer
 from click.testing import CliRunner
 
 from tests.faults.lab.clocks import SOURCE
-from tradeflow import agreement, topics
+from tradeflow import topics
 from tradeflow.commands.doctor import doctor_command
 from tradeflow.kafka import Kafka
 from tradeflow.partitions import load_maps
 from tradeflow.ports import free_port
 from tradeflow.settings import load_settings
+from tradeflow.worker import agreement
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tradeflow.kafka_reader import KafkaReader, NoTopicError
+from tradeflow.cluster.reader import KafkaReader, NoTopicError
 
 pytestmark = pytest.mark.integration
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from tradeflow.outbox import Outbox, SendError
 from tradeflow.topics import TopicSpec, declare_topics
+from tradeflow.worker.outbox import Outbox, SendError
 
 pytestmark = pytest.mark.integration
 

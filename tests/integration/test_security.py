@@ -20,10 +20,10 @@ import pytest
 from tests.faults.cluster import until
 from tests.integration.secure_kafka import KEY_PASSWORD, PASSWORD, USER, SecureKafka, secure_kafka
 from tradeflow import topics
+from tradeflow.cluster.security import client_options
+from tradeflow.cluster.settings import SECURITY_VARIABLES
 from tradeflow.demo.child import Child
 from tradeflow.demo.stack import Stack, get
-from tradeflow.kafka_security import client_options
-from tradeflow.kafka_settings import SECURITY_VARIABLES
 from tradeflow.ports import free_port
 from tradeflow.settings import load_settings
 

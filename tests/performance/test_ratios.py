@@ -22,9 +22,9 @@ from tables.order_books import OrderBook
 from tradeflow.market import Market
 from tradeflow.messages import Delta, MarketEvent, Raw, Snapshot
 from tradeflow.normalize import normalize
-from tradeflow.runs import RunSchema
 from tradeflow.strategies.arbitrage import Arbitrage
 from tradeflow.strategies.imbalance import Imbalance
+from tradeflow.worker.runs import RunSchema
 
 pytestmark = pytest.mark.performance
 

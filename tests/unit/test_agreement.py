@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tradeflow.agreement import (
+from tradeflow.messages import Terms
+from tradeflow.partitions import PartitionMap, PartitionMaps
+from tradeflow.strategies import load_strategy
+from tradeflow.worker.agreement import (
     MAPS,
     Agreement,
     decode_control,
@@ -13,9 +16,6 @@ from tradeflow.agreement import (
     map_terms,
     record_terms,
 )
-from tradeflow.messages import Terms
-from tradeflow.partitions import PartitionMap, PartitionMaps
-from tradeflow.strategies import load_strategy
 
 OURS = {"symbols.json BTC-USDT": "0", "symbols.json ETH-USDT": "1"}
 

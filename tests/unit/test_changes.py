@@ -5,8 +5,8 @@ from __future__ import annotations
 import faust
 import pytest
 
-from tradeflow.changes import CAPACITY, BookChanges
 from tradeflow.market import BookChange
+from tradeflow.worker.changes import CAPACITY, BookChanges
 
 
 def change(sequence, exchange="binance"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from market_log import BOOKS, delta, snapshot, trade
 
-from tradeflow.checkpoint import Markets
 from tradeflow.market import Market
-from tradeflow.outbox import Outbox
+from tradeflow.worker.checkpoint import Markets
+from tradeflow.worker.outbox import Outbox
 
 MARKET = ("strategy_states", "market")
 TAPE = ("strategy_states", "trades/binance/BTC-USDT")
@@ -34,7 +34,7 @@ def markets(monkeypatch):
         outbox,
         lambda number: Market(number, BOOKS),
     )
-    monkeypatch.setattr("tradeflow.checkpoint._Slots.read", lambda slots, table, key: None)
+    monkeypatch.setattr("tradeflow.worker.checkpoint._Slots.read", lambda slots, table, key: None)
     monkeypatch.setattr(markets, "_write", written)
     return markets
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tradeflow.transport import Consumer
+from tradeflow.worker.transport import Consumer
 
 
 def consumer(*lasting: float) -> tuple[Consumer, list[float]]:

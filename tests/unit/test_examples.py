@@ -11,8 +11,8 @@ import pytest
 
 from tradeflow.market import BookChange
 from tradeflow.partitions import load_maps
-from tradeflow.plain_orders import plain_order
 from tradeflow.strategies import load_strategies
+from tradeflow.worker.plain_orders import plain_order
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 
 from tradeflow.commands.explain import show
-from tradeflow.explain import Explanation, SeenBook, Stage, _versions
+from tradeflow.history.explain import Explanation, SeenBook, Stage, _versions
 from tradeflow.messages import Cause, Execution, Order
 from tradeflow.recording import Record
 from tradeflow.strategies.imbalance import Imbalance

@@ -18,7 +18,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from tradeflow.ports import free_port
-from tradeflow.transport import Consumer, LoopConsumer
+from tradeflow.worker.transport import Consumer, LoopConsumer
 
 
 def make_consumer(kind: type[AIOKafkaConsumerThread]) -> Any:

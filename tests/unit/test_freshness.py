@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from tradeflow.tail import PAUSE, Tail
 from tradeflow.web import freshness
+from tradeflow.worker.tail import PAUSE, Tail
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND

@@ -6,7 +6,7 @@ import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from tests.integration.secure_kafka import KEY_PASSWORD, SecureKafka, make_certificates
-from tradeflow.kafka_security import client_options, credentials
+from tradeflow.cluster.security import client_options, credentials
 from tradeflow.settings import Settings, SettingsError, load_settings
 
 

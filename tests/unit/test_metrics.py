@@ -18,10 +18,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tradeflow.messages import RawHeartbeat
-from tradeflow.metrics import METRICS, of_feeds, of_lag, of_markets, of_stats, registry
-from tradeflow.outbox import Sent
-from tradeflow.stats import Stats
+from tradeflow.metrics.exposition import METRICS, of_feeds, of_lag, of_markets, of_stats, registry
+from tradeflow.metrics.stats import Stats
 from tradeflow.strategies import Strategy
+from tradeflow.worker.outbox import Sent
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "tradeflow.rules.yml"

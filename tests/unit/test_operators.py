@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from tradeflow.commands import halts, strategies, worker
 from tradeflow.market import Market
 from tradeflow.messages import Steer
-from tradeflow.operators import Word, WordError, steer_for
-from tradeflow.steering import Steering
 from tradeflow.strategies.arbitrage import Arbitrage
 from tradeflow.strategies.imbalance import Imbalance
+from tradeflow.worker.operators import Word, WordError, steer_for
+from tradeflow.worker.steering import Steering
 
 BOOKS = [("binance", "BTC-USDT"), ("kraken", "BTC-USDT"), ("kraken", "ETH-USDT")]
 STRATEGIES = [Imbalance(), Arbitrage()]

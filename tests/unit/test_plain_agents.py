@@ -11,12 +11,12 @@ from market_log import BOOKS, SECOND, Log, T, command, delta, execution, new_log
 from tradeflow.market import BookChange, Market
 from tradeflow.market import orders as registry
 from tradeflow.messages import Clock, Down, Order, Steer
-from tradeflow.plain_orders import PlainOrders, plain_order
 from tradeflow.recording import Header, Record
 from tradeflow.replay import Replay
 from tradeflow.strategies.actions import ActionError, buy, sell
 from tradeflow.strategies.imbalance import Imbalance
-from tradeflow.trading_setup import TradingFiles, TradingSetup
+from tradeflow.worker.plain_orders import PlainOrders, plain_order
+from tradeflow.worker.trading_setup import TradingFiles, TradingSetup
 
 CHANGE = BookChange(
     exchange="binance",

@@ -14,7 +14,7 @@ from tables.positions import Position
 from tradeflow.market import Market
 from tradeflow.market.profit import added, profit
 from tradeflow.strategies import Strategy, buy, sell
-from tradeflow.trading_setup import TradingFiles, TradingSetup
+from tradeflow.worker.trading_setup import TradingFiles, TradingSetup
 
 PLACE = ("binance", "BTC-USDT")
 

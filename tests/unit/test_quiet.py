@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tradeflow.quiet import OncePerInterval
+from tradeflow.worker.quiet import OncePerInterval
 
 
 def said(message: str) -> tuple[bool, int]:

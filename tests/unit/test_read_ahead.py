@@ -13,8 +13,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.futures import notify
 
-from tradeflow.runs import MAX_RUN
-from tradeflow.transport import AHEAD, Consumer
+from tradeflow.worker.runs import MAX_RUN
+from tradeflow.worker.transport import AHEAD, Consumer
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from market_histories import BOOKS, history, market, steps
 
+from tradeflow.history.rebuild import AtCause, AtRecord, AtTime, NeverThere, Rebuild
 from tradeflow.messages import Cause, Clock, Delta, Keyframe, Order, Snapshot
-from tradeflow.rebuild import AtCause, AtRecord, AtTime, NeverThere, Rebuild
 
 OPTIONS = {"silence_ns": 3_000_000_000, "max_jump": 0.005}
 SECOND = 1_000_000_000

@@ -20,8 +20,8 @@ from market_log import Log, T, delta, new_log, snapshot
 
 from tests.redis_server import RedisServer
 from tradeflow.messages import Clock, Down
-from tradeflow.redis_tops import FIELDS, WRITE, encoded, fields_of, key_of, version_of
-from tradeflow.redis_writer import RedisWriter
+from tradeflow.redis.tops import FIELDS, WRITE, encoded, fields_of, key_of, version_of
+from tradeflow.redis.writer import RedisWriter
 
 ROOT = Path(__file__).parents[2]
 BINANCE, KRAKEN = (key_of("t", exchange, "BTC-USDT") for exchange in ("binance", "kraken"))
@@ -211,7 +211,7 @@ def test_what_has_waited_too_long_counts_as_nothing(redis: Any) -> None:
 async def test_killed_and_started_again_it_has_every_book(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "tradeflow.redis_writer")
+    caplog.set_level(logging.INFO, "tradeflow.redis.writer")
     with RedisServer(tmp_path) as server:
         log = live_log()
         log.market.books["kraken", "BTC-USDT"].silence_ns = 600 * 10**9  # nothing of it changes

@@ -17,7 +17,7 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from tradeflow.messages import Raw, RawBook, RawDown, RawTrade
-from tradeflow.runs import MAX_RUN, Run, RunSchema, RunTopics
+from tradeflow.worker.runs import MAX_RUN, Run, RunSchema, RunTopics
 
 PLACE = {"exchange": "binance", "symbol": "BTC-USDT", "epoch": 7, "sequence": 3, "receipt_time": 1}
 GOOD = [

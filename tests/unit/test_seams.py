@@ -119,7 +119,7 @@ def test_the_fetcher_finds_its_partition_records_by_name() -> None:
 
 def test_a_thread_is_made_a_plain_service_again() -> None:
     """All that ServiceThread has of its own, but what is for the thread alone, is undone in LoopConsumer."""
-    from tradeflow.transport import LoopConsumer
+    from tradeflow.worker.transport import LoopConsumer
 
     thread = {name for name in vars(ServiceThread) if inspect.isfunction(vars(ServiceThread)[name])}
     ours = {name for name in thread & set(dir(Service)) if not name.startswith("__")}
@@ -134,7 +134,7 @@ def test_an_ack_wakes_who_waits_for_it() -> None:
 
 
 def test_composite_has_what_to_message_reads() -> None:
-    from tradeflow.runs import _Composite
+    from tradeflow.worker.runs import _Composite
 
     source = inspect.getsource(driver.Consumer._to_message)
     for field in _Composite._fields:

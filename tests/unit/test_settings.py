@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tradeflow.cluster.security import client_options
+from tradeflow.cluster.settings import SECURITY_VARIABLES
 from tradeflow.feeds.registry import check_exchanges
-from tradeflow.kafka_security import client_options
-from tradeflow.kafka_settings import SECURITY_VARIABLES
 from tradeflow.settings import Settings, SettingsError, load_settings, sources, unknown_variables
 from tradeflow.web.access import is_loopback
 

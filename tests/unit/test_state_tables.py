@@ -7,7 +7,7 @@ import asyncio
 import faust
 import pytest
 
-from tradeflow.checkpoint import StateTables
+from tradeflow.worker.checkpoint import StateTables
 
 
 @pytest.fixture

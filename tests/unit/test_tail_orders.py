@@ -7,9 +7,9 @@ import pytest
 from market_log import execution
 from test_market_orders import CAUSE, order
 
-from tradeflow import tail as module
 from tradeflow.messages import PositionRecord
-from tradeflow.tail import Tail
+from tradeflow.worker import tail as module
+from tradeflow.worker.tail import Tail
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tradeflow.timing import Histogram, Timing
+from tradeflow.metrics.timing import Histogram, Timing
 
 
 def test_a_histogram_counts_by_upper_bound_as_prometheus_does():

@@ -9,7 +9,7 @@ import pytest
 from tradeflow.partitions import load_maps
 from tradeflow.settings import SettingsError, load_settings
 from tradeflow.strategies.imbalance import Imbalance
-from tradeflow.trading_setup import PAPER_BALANCES, TradingSetup, read_trading
+from tradeflow.worker.trading_setup import PAPER_BALANCES, TradingSetup, read_trading
 
 BOOKS = [("binance", "BTC-USDT"), ("binance", "ETH-USDT"), ("kraken", "BTC-USDT")]
 

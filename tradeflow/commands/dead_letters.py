@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from tradeflow import topics
+from tradeflow.cluster.security import client_options
 from tradeflow.commands.completion import complete_topics
 from tradeflow.commands.verb import json_option, say_json, verb
-from tradeflow.kafka_security import client_options
-from tradeflow.letters import Letter, Result, read_letters, send_again
 from tradeflow.settings import load_settings
+from tradeflow.worker.letters import Letter, Result, read_letters, send_again
 
 _PLACE = re.compile(r"(?:([0-9]+)@)?([0-9]+)").fullmatch
 

@@ -54,14 +54,11 @@ def in_words(error: Exception) -> click.ClickException:
     """The error as an operator is told it.  Its classes are imported here only: most of them are slow to import."""
     from aiokafka import errors as kafka_client
 
-    from tradeflow.agreement import DisagreementError
+    from tradeflow.cluster.reader import NoTopicError
+    from tradeflow.cluster.security import NotLetIn
     from tradeflow.demo.child import ChildFailed
-    from tradeflow.explain import UnknownOrder
+    from tradeflow.history.explain import UnknownOrder
     from tradeflow.kafka import KafkaError
-    from tradeflow.kafka_reader import NoTopicError
-    from tradeflow.kafka_security import NotLetIn
-    from tradeflow.letters import NoTopic
-    from tradeflow.operators import WordError
     from tradeflow.partitions import PartitionMapError
     from tradeflow.ports import ListenError
     from tradeflow.recording.form import RecordingError
@@ -69,6 +66,9 @@ def in_words(error: Exception) -> click.ClickException:
     from tradeflow.strategies import StrategyError
     from tradeflow.times import TimeError
     from tradeflow.topics import TopicError
+    from tradeflow.worker.agreement import DisagreementError
+    from tradeflow.worker.letters import NoTopic
+    from tradeflow.worker.operators import WordError
 
     match error:
         case TimeError() | SettingsError() | PartitionMapError() | StrategyError() | NotLetIn():
@@ -106,7 +106,7 @@ def in_words(error: Exception) -> click.ClickException:
 def _no_kafka(error: Exception) -> click.ClickException:
     import asyncio
 
-    from tradeflow.kafka_security import NotLetIn, client_options, why_not
+    from tradeflow.cluster.security import NotLetIn, client_options, why_not
     from tradeflow.settings import load_settings
 
     options = client_options(load_settings())

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tradeflow.cluster.reader import KafkaReader
+from tradeflow.cluster.security import client_options
 from tradeflow.commands.verb import json_option, say_json, verb
-from tradeflow.explain import Deployment, Explanation, SeenBook, explain
-from tradeflow.kafka_reader import KafkaReader
-from tradeflow.kafka_security import client_options
+from tradeflow.history.explain import Deployment, Explanation, SeenBook, explain
 from tradeflow.messages import Execution, Order
 from tradeflow.partitions import load_maps
 from tradeflow.settings import load_settings

@@ -126,7 +126,7 @@ def _log_level() -> list[str]:
 
 def _check_kafka() -> None:
     """Faust would show a traceback, and try for long.  Raises NoAnswer."""
-    from tradeflow.kafka_security import client_options, why_not
+    from tradeflow.cluster.security import client_options, why_not
     from tradeflow.settings import load_settings
 
     options = client_options(load_settings())

@@ -8,13 +8,13 @@ import socket
 
 import click
 
+from tradeflow.cluster.security import client_options
 from tradeflow.commands.completion import complete_symbols
 from tradeflow.commands.verb import json_option, say_json, verb
-from tradeflow.kafka_security import client_options
-from tradeflow.operators import Word, say, steer_for
 from tradeflow.partitions import load_maps
 from tradeflow.settings import load_settings
 from tradeflow.strategies import load_strategies
+from tradeflow.worker.operators import Word, say, steer_for
 
 _strategy = click.option("--strategy", default="", help="Only this one's orders.")
 _agent = click.option("--agent", default="", help="Only this plain agent's orders.")

@@ -50,7 +50,7 @@ def set_command(strategy: str, parameters: tuple[str, ...], reason: str, as_json
 
     On all its symbols; its state stays. Until its section in strategies.toml changes, restarts keep them."""
     from tradeflow.commands.halts import send_word
-    from tradeflow.operators import Word
+    from tradeflow.worker.operators import Word
 
     pairs = [text.partition("=") for text in parameters]
     if not all(separator for _, separator, _ in pairs):

@@ -12,10 +12,10 @@ from typing import Any
 import click
 from aiokafka import TopicPartition
 
+from tradeflow.cluster.reader import KafkaReader
+from tradeflow.cluster.security import client_options
 from tradeflow.commands.completion import complete_topics
 from tradeflow.commands.verb import json_option, verb
-from tradeflow.kafka_reader import KafkaReader
-from tradeflow.kafka_security import client_options
 from tradeflow.recording.command import parse_start
 from tradeflow.recording.form import Record
 from tradeflow.recording.topics import Start

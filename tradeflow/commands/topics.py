@@ -11,12 +11,12 @@ from aiokafka.errors import KafkaError
 from rich.table import Table
 from rich.text import Text
 
+from tradeflow.cluster.cluster import KafkaCluster
+from tradeflow.cluster.declared import days, differences
+from tradeflow.cluster.reader import KafkaReader
+from tradeflow.cluster.security import client_options
 from tradeflow.commands.errors import FAILED
 from tradeflow.commands.verb import json_option, say_json, terminal, verb
-from tradeflow.declared import days, differences
-from tradeflow.kafka_cluster import KafkaCluster
-from tradeflow.kafka_reader import KafkaReader
-from tradeflow.kafka_security import client_options
 from tradeflow.partitions import load_maps
 from tradeflow.settings import load_settings
 from tradeflow.topics import topic_specs

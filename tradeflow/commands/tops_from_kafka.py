@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from tradeflow.cluster.reader import KafkaReader
 from tradeflow.commands.tops import Row
-from tradeflow.kafka_reader import KafkaReader
 from tradeflow.messages import TopOfBook
 from tradeflow.topics import TOP_OF_BOOK
 from tradeflow.web.freshness import of_list

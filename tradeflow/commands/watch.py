@@ -85,8 +85,8 @@ def _source(url: str | None, from_kafka: bool) -> Source:
             if url:
                 raise no_worker(address, error) from None
             click.echo(f"no worker answers at {address} ({error}): read from Kafka", err=True)
+    from tradeflow.cluster.security import client_options
     from tradeflow.commands.tops_from_kafka import told_by_kafka  # slow to import, and seldom needed
-    from tradeflow.kafka_security import client_options
     from tradeflow.settings import load_settings
 
     client = client_options(load_settings())

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from tradeflow.cluster.settings import SECURITY_VARIABLES
 from tradeflow.demo.child import Child
 from tradeflow.kafka import DataDirUnusable, Kafka
-from tradeflow.kafka_settings import SECURITY_VARIABLES
 from tradeflow.ports import PortTakenError, check_listen, free_port
 from tradeflow.settings import Settings
 from tradeflow.web.client import get

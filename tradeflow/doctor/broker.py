@@ -12,16 +12,16 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from tradeflow.agreement import MAPS, RECORDS, difference, group_terms, map_terms, record_terms
-from tradeflow.declared import differences
+from tradeflow.cluster.cluster import KafkaCluster
+from tradeflow.cluster.declared import differences
+from tradeflow.cluster.reader import KafkaReader
+from tradeflow.cluster.security import NotLetIn, client_options, why_not
 from tradeflow.doctor.configuration import Plan
 from tradeflow.doctor.finding import Finding, fault, note, ok
-from tradeflow.kafka_cluster import KafkaCluster
-from tradeflow.kafka_reader import KafkaReader
-from tradeflow.kafka_security import NotLetIn, client_options, why_not
 from tradeflow.recording.topics import last_terms
 from tradeflow.settings import Settings, SettingsError
 from tradeflow.topics import BROKERS_TIME, topic_specs
+from tradeflow.worker.agreement import MAPS, RECORDS, difference, group_terms, map_terms, record_terms
 
 MAX_OFFSET = 1.0
 """Seconds: a receipt time that is further ahead of the broker's clock isn't believed."""

@@ -18,8 +18,8 @@ from tradeflow.settings import (
     unknown_variables,
 )
 from tradeflow.strategies import Strategy, StrategyError, load_strategies
-from tradeflow.trading_setup import TradingSetup, read_trading
 from tradeflow.web.access import is_loopback
+from tradeflow.worker.trading_setup import TradingSetup, read_trading
 
 AS_IT_SAYS = "as it says"
 FILES = ("strategies", "risk", "fees", "balances")

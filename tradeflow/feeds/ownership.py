@@ -22,9 +22,9 @@ from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
 from tradeflow.feeds.supervisor import ALIVE_TIMEOUT, Supervisor
 from tradeflow.messages import FeedClaim, ResyncRequest
-from tradeflow.outbox import Outbox
 from tradeflow.partitions import Feed, PartitionMaps
 from tradeflow.settings import Settings
+from tradeflow.worker.outbox import Outbox
 
 
 class Feeds(Service):

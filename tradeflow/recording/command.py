@@ -12,10 +12,9 @@ from typing import Any
 
 import click
 
-from tradeflow.agreement import difference, group_terms
+from tradeflow.cluster.reader import KafkaReader
+from tradeflow.cluster.security import client_options
 from tradeflow.commands.verb import comma_list, json_option, say_json, verb
-from tradeflow.kafka_reader import KafkaReader
-from tradeflow.kafka_security import client_options
 from tradeflow.partitions import load_maps
 from tradeflow.recording.form import Header, version
 from tradeflow.recording.setup import describe
@@ -25,7 +24,8 @@ from tradeflow.settings import Settings, load_settings
 from tradeflow.strategies import load_strategies
 from tradeflow.times import parse_time
 from tradeflow.topics import MARKET_EVENTS
-from tradeflow.trading_setup import TradingSetup, read_trading
+from tradeflow.worker.agreement import difference, group_terms
+from tradeflow.worker.trading_setup import TradingSetup, read_trading
 
 
 def say(text: str) -> None:

@@ -12,7 +12,7 @@ from tradeflow.recording.form import Header, RecordingError, StrategyHeader
 from tradeflow.settings import SettingsError
 from tradeflow.strategies import SHIPPED, Strategy, StrategyError, load_strategy
 from tradeflow.strategies.loading import with_options
-from tradeflow.trading_setup import TradingFiles, TradingSetup
+from tradeflow.worker.trading_setup import TradingFiles, TradingSetup
 
 SETTINGS = (
     "order_book_depth",

@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from tradeflow import topics
-from tradeflow.kafka_reader import KafkaReader, NoTopicError
+from tradeflow.cluster.reader import KafkaReader, NoTopicError
 from tradeflow.messages import Terms
 from tradeflow.recording.form import Record
 
@@ -133,7 +133,7 @@ async def read_checkpoint(
     """The state of the last complete checkpoint that a group's workers left: partition → (cut, (table, key) → value).
 
     Raises NoTopicError where it never ran, LookupError if they have gone on too far meanwhile."""
-    from tradeflow.checkpoint import CUT_KEY, TABLES, cut_of, state_at
+    from tradeflow.worker.checkpoint import CUT_KEY, TABLES, cut_of, state_at
 
     names = {f"{group}-{table}-changelog": table for table in TABLES}
     partitions = await reader.partitions(names)

@@ -41,7 +41,7 @@ from tradeflow.simulator.instruments import INSTRUMENTS, Instrument
 from tradeflow.simulator.ladder import Change
 from tradeflow.simulator.market import Market
 from tradeflow.strategies import load_strategies
-from tradeflow.trading_setup import TradingFiles
+from tradeflow.worker.trading_setup import TradingFiles
 
 SECOND = 1_000_000_000
 START = 1_767_225_600 * SECOND

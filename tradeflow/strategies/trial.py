@@ -304,7 +304,7 @@ def _trading(
     books: Sequence[tuple[str, str]], strategies: Sequence[Strategy], texts: dict[str, Any]
 ) -> dict[str, Any]:
     """Gate, venue and balances for a market, as a worker has them.  Raises SettingsError for texts that can't be."""
-    from tradeflow.trading_setup import TradingFiles, TradingSetup  # which imports this package
+    from tradeflow.worker.trading_setup import TradingFiles, TradingSetup  # which imports this package
 
     setup = TradingSetup(TradingFiles(**texts), {symbol: 0 for _, symbol in books}, books, strategies)
     return {"gate": setup.gate(), "venue": setup.venue, "balances": setup.balances}

@@ -11,12 +11,12 @@ from msgspec import Meta
 
 from tradeflow import topics
 from tradeflow.messages import ResyncRequest
-from tradeflow.operators import ACTIONS, Action, Word, WordError, steer_for
 from tradeflow.web.books import known_book
 from tradeflow.web.pages import changes_state
 from tradeflow.web.problems import NOT_POSSIBLE, NOT_PUBLISHED, OF_BOOK, UNKNOWN_ACTION, Problem
 from tradeflow.web.served import Exchange, ResyncAsked, Said, Symbol
 from tradeflow.wiring import ask_for_resync, books, outbox, strategies, tail
+from tradeflow.worker.operators import ACTIONS, Action, Word, WordError, steer_for
 
 
 @changes_state("/books/{exchange}/{symbol}/resync", *OF_BOOK, NOT_PUBLISHED)

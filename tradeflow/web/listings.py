@@ -10,7 +10,6 @@ from aiohttp import web
 from msgspec import Meta
 
 from tradeflow.messages import TopOfBook, Trade
-from tradeflow.tail import MAX_TRADES
 from tradeflow.web import freshness
 from tradeflow.web.books import age_ms, known_symbol
 from tradeflow.web.pages import page
@@ -28,6 +27,7 @@ from tradeflow.web.served import (
     Trades,
 )
 from tradeflow.wiring import books, markets, tail
+from tradeflow.worker.tail import MAX_TRADES
 
 
 @page("/books", LOST_CURSOR)

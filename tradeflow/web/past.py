@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from aiokafka.errors import KafkaError
 from msgspec import UNSET, UnsetType
 
-from tradeflow.explain import Deployment, Explanation, UnknownOrder, explain
-from tradeflow.kafka_reader import KafkaReader, NoTopicError
+from tradeflow.cluster.reader import KafkaReader, NoTopicError
+from tradeflow.history.explain import Deployment, Explanation, UnknownOrder, explain
+from tradeflow.history.past import Moment, NotRetained, Past
+from tradeflow.history.rebuild import AtRecord, AtTime, NeverThere, Place, Target
 from tradeflow.messages import Order
-from tradeflow.past import Moment, NotRetained, Past
-from tradeflow.rebuild import AtRecord, AtTime, NeverThere, Place, Target
 from tradeflow.times import TimeError, parse_time
 from tradeflow.web.problems import (
     BAD_PARAMETER,

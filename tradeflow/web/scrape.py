@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from tradeflow.metrics import Sample, of_feeds, of_lag, of_markets, of_redis, of_stats, registry
-from tradeflow.stats import stats
+from tradeflow.metrics.exposition import Sample, of_feeds, of_lag, of_markets, of_redis, of_stats, registry
+from tradeflow.metrics.stats import stats
 from tradeflow.web.dashboard import live
 from tradeflow.web.pages import page
 from tradeflow.wiring import app, books, feed_outbox, feed_service, markets, outbox, redis_writer, tail

@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from tradeflow.market import Market
-from tradeflow.stats import stats
+from tradeflow.metrics.stats import stats
 from tradeflow.web.pages import page
 from tradeflow.web.paging import part_of
 from tradeflow.web.parameters import Paged, Query

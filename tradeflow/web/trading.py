@@ -5,12 +5,11 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from tradeflow.explain import Explanation
+from tradeflow.history.explain import Explanation
 from tradeflow.market import Market
 from tradeflow.market.profit import added, profit
 from tradeflow.market.run import Run
 from tradeflow.strategies.parameters import as_text
-from tradeflow.tail import MAX_EXECUTIONS, MAX_ORDERS, KnownOrder
 from tradeflow.web import past
 from tradeflow.web.books import age_ms
 from tradeflow.web.pages import page
@@ -30,6 +29,7 @@ from tradeflow.web.served import (
     StrategyTotal,
 )
 from tradeflow.wiring import config, feed_service, markets, tail
+from tradeflow.worker.tail import MAX_EXECUTIONS, MAX_ORDERS, KnownOrder
 
 
 @page("/orders", LOST_CURSOR)

@@ -15,7 +15,7 @@ from tradeflow.market import Market
 from tradeflow.messages import MarketEvent, Order
 from tradeflow.settings import load_settings
 from tradeflow.strategies import load_strategies
-from tradeflow.trading_setup import TradingSetup, read_trading
+from tradeflow.worker.trading_setup import TradingSetup, read_trading
 
 
 class Orders(NamedTuple):

@@ -22,12 +22,12 @@ from prometheus_client.registry import Collector
 
 from tables.order_books import OrderBook
 from tradeflow.market import Market
-from tradeflow.stats import STAGES, Stats
-from tradeflow.timing import Histogram
+from tradeflow.metrics.stats import STAGES, Stats
+from tradeflow.metrics.timing import Histogram
 from tradeflow.web.freshness import of_book
 
 if TYPE_CHECKING:
-    from tradeflow.redis_writer import RedisWriter
+    from tradeflow.redis.writer import RedisWriter
 
 STATES = ("syncing", "live", "stale", "broken")
 CONNECTED = ("connecting", "live")

@@ -36,7 +36,7 @@ from tradeflow.messages import (
     TopOfBook,
     Trade,
 )
-from tradeflow.runs import RunTopics
+from tradeflow.worker.runs import RunTopics
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import msgspec
 from aiokafka import TopicPartition
 
 from tradeflow import topics
-from tradeflow.kafka_reader import KafkaReader
+from tradeflow.cluster.reader import KafkaReader
+from tradeflow.history.rebuild import Place, Rebuild, Target
 from tradeflow.market.market import time_of
 from tradeflow.messages import Keyframe, MarketEvent
-from tradeflow.rebuild import Place, Rebuild, Target
 from tradeflow.recording.form import Record
 from tradeflow.times import show_time
 

@@ -25,7 +25,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from tables.order_books import OrderBook
 from tradeflow.market import Market
 from tradeflow.masking import masked
-from tradeflow.redis_tops import WRITE, encoded, fields_of, key_of
+from tradeflow.redis.tops import WRITE, encoded, fields_of, key_of
 from tradeflow.web.freshness import of_book
 
 log = logging.getLogger(__name__)

@@ -25,8 +25,8 @@ import faust.tables
 from faust.types import TP
 
 from tradeflow.market import Market
-from tradeflow.outbox import Outbox, Sent
-from tradeflow.transport import Cut
+from tradeflow.worker.outbox import Outbox, Sent
+from tradeflow.worker.transport import Cut
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,9 @@ import msgspec
 
 from tables.order_books import OrderBook
 from tradeflow import topics
-from tradeflow.kafka_reader import KafkaReader
+from tradeflow.cluster.reader import KafkaReader
+from tradeflow.history.past import NotRetained, Past
+from tradeflow.history.rebuild import AtCause, NeverThere
 from tradeflow.messages import (
     BookRecord,
     Execution,
@@ -21,8 +23,6 @@ from tradeflow.messages import (
     Trade,
 )
 from tradeflow.partitions import PartitionMaps
-from tradeflow.past import NotRetained, Past
-from tradeflow.rebuild import AtCause, NeverThere
 from tradeflow.recording.form import Record
 from tradeflow.strategies import Strategy, StrategyError
 from tradeflow.strategies.parameters import from_text, with_parameters

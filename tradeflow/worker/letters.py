@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tradeflow import topics
-from tradeflow.dead_letters import MAX_ORIGINAL
 from tradeflow.messages import DeadLetter
+from tradeflow.worker.dead_letters import MAX_ORIGINAL
 
 _decoder = msgspec.json.Decoder(DeadLetter)
 

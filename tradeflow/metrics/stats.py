@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from tradeflow.messages import Delta, MarketEvent, Raw, RawBook, RawTrade, Snapshot, Trade
-from tradeflow.outbox import Sent
-from tradeflow.timing import Histogram, Timing
+from tradeflow.metrics.timing import Histogram, Timing
+from tradeflow.worker.outbox import Sent
 
 STAGES = ("normalized", "applied", "acknowledged")
 """A record's way, each counted from its arrival at our socket: normalized, applied to its book, and the order

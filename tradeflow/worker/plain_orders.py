@@ -12,8 +12,8 @@ from tradeflow import topics
 from tradeflow.market import BookChange
 from tradeflow.messages import Cause, Order
 from tradeflow.messages.orders import AGENT_NAME
-from tradeflow.outbox import Outbox
 from tradeflow.strategies.actions import ActionError, NewOrder
+from tradeflow.worker.outbox import Outbox
 
 
 class PlainOrders:

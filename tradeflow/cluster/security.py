@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from faust import SASLCredentials, SSLCredentials
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from tradeflow.kafka_settings import KafkaSettings
+from tradeflow.cluster.settings import KafkaSettings
 from tradeflow.settings import CORRECT_IT, SettingsError
 
 Credentials = SASLCredentials | SSLCredentials

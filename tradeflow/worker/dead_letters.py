@@ -11,9 +11,9 @@ import msgspec
 
 from tradeflow import topics
 from tradeflow.messages import DeadLetter
-from tradeflow.outbox import Outbox
-from tradeflow.runs import Run
-from tradeflow.stats import stats
+from tradeflow.metrics.stats import stats
+from tradeflow.worker.outbox import Outbox
+from tradeflow.worker.runs import Run
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode

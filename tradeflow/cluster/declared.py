@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tradeflow.kafka_cluster import TopicState
+from tradeflow.cluster.cluster import TopicState
 from tradeflow.topics import BROKERS_TIME, DAY, TopicSpec
 
 

@@ -9,7 +9,7 @@ import msgspec
 from tradeflow import topics
 from tradeflow.market import Market
 from tradeflow.messages import Steer
-from tradeflow.outbox import Outbox
+from tradeflow.worker.outbox import Outbox
 
 _encode = msgspec.json.Encoder().encode
 

@@ -31,8 +31,8 @@ from faust.types import TP, Message
 from mode import Service
 from mode.utils.futures import maybe_async
 
-from tradeflow.outbox import Outbox
-from tradeflow.runs import RunScheduler, RunTopics
+from tradeflow.worker.outbox import Outbox
+from tradeflow.worker.runs import RunScheduler, RunTopics
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Earlier books and orders, made again from the log."""

@@ -1,0 +1,1 @@
+"""The top of every book in Redis, for readers outside."""
