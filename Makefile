@@ -43,7 +43,7 @@ run: $(INSTALLED) ## The same on the real exchanges; orders stay on paper
 test: $(INSTALLED) ## Run all tests, on a real Kafka (ARGS="-k book")
 	@missing=$$(scripts/missing-tools); [ -z "$$missing" ] \
 		|| echo "Tests that need these are skipped, for they aren't here: apt install" $$missing
-	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-unit: $(INSTALLED) ## Run the tests that need no Kafka
 	@exec $(BIN)/pytest tests/unit $(ARGS)

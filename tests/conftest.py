@@ -12,6 +12,14 @@ from tests.small_disk import NotAllowed, SmallDisk
 from tradeflow.kafka import Kafka
 from tradeflow.settings import load_settings
 
+SLOW = ("documents", "faults", "integration", "dashboard")
+"""Folders of tests, the slowest first: what is short comes last, so that all processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(SLOW)))
+
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Kafka]:

@@ -28,7 +28,7 @@ from tradeflow.messages import Delta, MarketEvent, Snapshot
 from tradeflow.partitions import load_maps
 from tradeflow.strategies.imbalance import Imbalance
 
-MOMENTS = int(os.environ.get("TRADEFLOW_MOMENTS", "90"))
+MOMENTS = int(os.environ.get("TRADEFLOW_MOMENTS", "60"))
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + MOMENTS)]
 
