@@ -10,8 +10,7 @@ import click
 
 from tests.faults.live_run import live_stack, paper_again, record, replayed_in_pieces, sent, trade
 from tradeflow.backtest.fills import Beside
-from tradeflow.backtest.run import run_job
-from tradeflow.backtest.sweep import Job
+from tradeflow.backtest.run import Job, run_job
 from tradeflow.replay.command import replay_file
 
 

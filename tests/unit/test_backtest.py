@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from tradeflow.backtest import Backtest
+from tradeflow.backtest.changes import Change, changed, parse_change
 from tradeflow.backtest.command import backtest_command
 from tradeflow.backtest.fills import Beside, Filled, Fills, difference
 from tradeflow.backtest.result import drawdowns, sharpe
-from tradeflow.backtest.run import run_job
-from tradeflow.backtest.sweep import Change, Job, changed, combinations, parse_change, parse_sweep, run_all
+from tradeflow.backtest.run import Job, run_job
+from tradeflow.backtest.sweep import combinations, parse_sweep, run_all
 from tradeflow.execution import Fees, PaperExchange
 from tradeflow.execution.fees import parse_fees
 from tradeflow.market import Market
@@ -394,8 +395,7 @@ def test_a_long_recording_needs_no_more_memory(tmp_path):
             writer.write(record)
     program = f"""
 import resource, sys
-from tradeflow.backtest.run import run_job
-from tradeflow.backtest.sweep import Job
+from tradeflow.backtest.run import Job, run_job
 from tradeflow.replay.command import replay_file
 from pathlib import Path
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -15,12 +15,13 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tradeflow.backtest.changes import parse_change
 from tradeflow.backtest.fills import Beside
 from tradeflow.backtest.page import page
 from tradeflow.backtest.report import show, show_sweep, wide_console
 from tradeflow.backtest.result import BacktestResult
-from tradeflow.backtest.run import run_job
-from tradeflow.backtest.sweep import Job, combinations, parse_change, parse_sweep, run_all
+from tradeflow.backtest.run import Job, run_job
+from tradeflow.backtest.sweep import combinations, parse_sweep, run_all
 from tradeflow.commands.verb import json_option, verb
 from tradeflow.recording.command import parse_start, record_topics
 from tradeflow.settings import load_settings

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tradeflow.backtest.backtest import Backtest
+from tradeflow.backtest.changes import Change, changed
 from tradeflow.backtest.fills import Beside, Fills
 from tradeflow.backtest.result import BacktestResult
-from tradeflow.backtest.sweep import Job, changed
 from tradeflow.market import Market
 from tradeflow.partitions import load_maps
 from tradeflow.recording import Header, RecordingError, RecordingReader
@@ -19,6 +20,17 @@ from tradeflow.settings import load_settings
 from tradeflow.strategies import Strategy, load_strategies
 
 DAY = 86_400_000_000_000
+
+
+class Job(NamedTuple):
+    """One backtest for a process of its own: all that it needs, as text."""
+
+    file: Path
+    strategies: tuple[str, ...]
+    """Names to load instead of the recorded ones; empty: those."""
+    changes: tuple[Change, ...]
+    latency: float | None
+    sample_seconds: float
 
 
 def run_job(job: Job, beside: Beside | None = None) -> BacktestResult:
