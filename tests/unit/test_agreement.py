@@ -98,3 +98,12 @@ def test_before_it_has_said_its_own_a_worker_stops_for_nobody() -> None:
 def test_what_else_is_in_the_topic_is_left_alone() -> None:
     assert decode_control(b'{"type": "halt"}') is None
     assert decode_control(b"\xff") is None
+
+
+def test_of_many_differences_each_kind_is_told() -> None:
+    balances = {f"balance kraken {n}": "1" for n in range(9)}
+    said = difference({"book kraken/BTC-USDT": "served"}, balances)
+    assert said.startswith(
+        "balance kraken 0: none here, 1 there; book kraken/BTC-USDT: served here, none there; "
+    )
+    assert said.endswith(" and 7 more")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,8 +55,14 @@ def group_terms(
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
-    """In words, the first three; empty if there is none."""
-    names = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    """In words, the first three, of as many kinds as there are; empty if there is none."""
+    kinds: Counter[str] = Counter()
+    ranks: dict[str, int] = {}
+    for name in sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)):
+        kind = name.partition(" ")[0]
+        ranks[name] = kinds[kind]
+        kinds[kind] += 1
+    names = sorted(ranks, key=lambda name: (ranks[name], name))
     told = [f"{name}: {ours.get(name, 'none')} here, {theirs.get(name, 'none')} there" for name in names[:3]]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return "; ".join(told) + more

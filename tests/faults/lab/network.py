@@ -82,6 +82,7 @@ class Passages:
     def __init__(self, *, into: list[int], out_of: list[int]) -> None:
         """Ports of servers on the other side: seen from within, and from outside."""
         self._into, self._out_of = into, out_of
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -94,20 +95,28 @@ class Passages:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     async def _open(self) -> None:
         for port in self._into:
             with inside():
                 listening = self._listen(port)
-            await asyncio.start_server(
-                lambda r, w, p=port: self._pass(r, w, p, contextlib.nullcontext), sock=listening
+            self._servers.append(
+                await asyncio.start_server(
+                    lambda r, w, p=port: self._pass(r, w, p, contextlib.nullcontext), sock=listening
+                )
             )
         for port in self._out_of:
-            await asyncio.start_server(
-                lambda r, w, p=port: self._pass(r, w, p, inside), sock=self._listen(port)
+            self._servers.append(
+                await asyncio.start_server(
+                    lambda r, w, p=port: self._pass(r, w, p, inside), sock=self._listen(port)
+                )
             )
 
     async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        await asyncio.sleep(0)  # what is being accepted becomes a task, too
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
