@@ -14,7 +14,9 @@ COPY partition_maps partition_maps
 COPY tables tables
 COPY tradeflow tradeflow
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation . -w /wheels
-RUN /opt/tradeflow/bin/pip install --no-index --find-links /wheels tradeflow && /opt/tradeflow/bin/pip uninstall -y pip
+# Offline: from what was built here, and from nowhere else.
+RUN /opt/build/bin/uv pip install --offline --find-links /wheels --python /opt/tradeflow tradeflow \
+    && /opt/tradeflow/bin/pip uninstall -y pip
 
 FROM python:3.12.11-slim-bookworm
 RUN useradd --create-home --uid 10001 tradeflow && install -d -o tradeflow -g tradeflow /data
