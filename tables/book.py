@@ -75,6 +75,11 @@ class Ladder:
         sizes = self.sizes
         return [(price, sizes[price]) for price in self.prices[: -n - 1 : -1]]
 
+    def within(self, price: str) -> int:
+        """Number of levels as good as `price` or better."""
+        key = self._key(price)
+        return len(self.keys) - bisect_left(self.keys, key)
+
     def _note_best(self) -> bool:
         was = self.best
         if not self.prices:

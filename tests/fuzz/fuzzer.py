@@ -28,6 +28,7 @@ from tradeflow.feeds import binance, cryptofeed_source
 from tradeflow.feeds.instruments import Instruments
 from tradeflow.feeds.publisher import Publisher
 from tradeflow.feeds.registry import make_source
+from tradeflow.feeds.snapshot_budget import SnapshotBudget
 from tradeflow.feeds.source import FeedError
 from tradeflow.feeds.supervisor import describe
 from tradeflow.market import Market
@@ -322,7 +323,7 @@ class Fuzzer:
 def _quiet() -> Iterator[None]:
     """Without log lines, and with all the snapshots one wants."""
     logging.disable(logging.CRITICAL)
-    plenty = binance.SnapshotBudget(burst=10**9)
+    plenty = SnapshotBudget(burst=10**9)
     try:
         # A session for each of some ten thousand connections would be a quarter of the work.
         session = mock.patch.object(cryptofeed_source.aiohttp, "ClientSession", mock.AsyncMock)

@@ -11,8 +11,8 @@ from feed_server import FeedServer, Records, until
 
 from tradeflow.feeds import binance as module
 from tradeflow.feeds import instruments
-from tradeflow.feeds.binance import SnapshotBudget
 from tradeflow.feeds.registry import make_source
+from tradeflow.feeds.snapshot_budget import SnapshotBudget
 from tradeflow.feeds.source import FeedError
 from tradeflow.settings import Settings
 
@@ -252,8 +252,12 @@ async def test_a_live_book_waits_only_briefly_for_a_snapshot_that_is_just_wider(
         return web.Response()
 
     exchange.rest["/api/v3/depth"] = never
+    asked = len(exchange.requests)
     await exchange.update("BTCUSDT", 2, 2, [[str(5000 - n), "0"] for n in range(950)])
+    await until(lambda: len(exchange.requests) > asked)
     await exchange.update("BTCUSDT", 3, 3, [["4040", "0"]])
+    await asyncio.sleep(0.1)
+    assert len(sink.of("book")) == 2, "what comes meanwhile waits"
     await until(lambda: len(sink.of("book")) == 3, 1)
     asked = len(exchange.requests)
     await exchange.update("BTCUSDT", 4, 4, [["4030", "0"]])

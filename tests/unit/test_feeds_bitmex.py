@@ -84,7 +84,7 @@ async def test_levels_are_found_by_id(exchange, feed):
     assert insert["bids"] == [("29999.5", "7")]
     assert delete["bids"] == [("30000", "0")]
     assert feed.books["BTC-USD-PERP"] == ({"29999.5": "7"}, {"30000.5": "150"})
-    assert snapshot["exchange_time"] == "2026-01-01T10:00:03.123000+00:00", "the latest change in the frame"
+    assert snapshot["exchange_time"] == "2026-01-01T10:00:03.123Z", "the latest change in the frame"
 
 
 async def test_a_second_partial_replaces_the_book(exchange, feed):

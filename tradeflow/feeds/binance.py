@@ -1,4 +1,5 @@
-"""Binance spot: cryptofeed's parser, with gaps healed book by book and REST snapshots within a budget."""
+"""Binance spot: books by our own parser, gaps healed book by book, REST snapshots within a budget; the rest is
+cryptofeed's."""
 
 from __future__ import annotations
 
@@ -8,27 +9,23 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from decimal import Decimal
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import aiohttp
 import msgspec
-from cryptofeed.defines import L2_BOOK
 from cryptofeed.exchanges import Binance
-from cryptofeed.types import OrderBook
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
 from tradeflow.feeds.digits import said
+from tradeflow.feeds.snapshot_budget import SnapshotBudget
 from tradeflow.feeds.source import FeedError, GapError, Sink, describe
-from tradeflow.messages import Listing
+from tradeflow.feeds.view import View
+from tradeflow.messages import Level, Listing
 from tradeflow.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_LEVELS = 1000
-KNOWN_LEVELS = 100
-"""A snapshot knows the best 1,000 levels a side.  A new one is taken before the price has moved so far that
-any of the best 100 could be a level that it didn't contain."""
 SNAPSHOT_TRIES = 5
 RETRY_DELAY = 0.1
 LONGEST_RETRY_DELAY = 4.0
@@ -43,65 +40,39 @@ TESTNET_REST = "https://testnet.binance.vision"
 TESTNET_WS = "wss://stream.testnet.binance.vision"
 
 
-class SnapshotBudget:
-    """REST snapshots of this process: a burst of 30, then one a second, half of what Binance allows."""
-
-    def __init__(self, burst: int = 30, per_second: float = 1.0, patience: float = 4.0) -> None:
-        """patience: seconds that a caller may be kept waiting; longer, and it is refused."""
-        self._burst = burst
-        self._per_second = per_second
-        self._patience = patience
-        self._ready = float("-inf")
-        """When the budget will be (or was) completely unused."""
-        self._blocked_until = float("-inf")
-
-    def wait(self) -> float:
-        """Seconds until a snapshot may be taken."""
-        now = time.monotonic()
-        full = max(self._ready, now) - now + 1 / self._per_second
-        return max(0.0, full - self._burst / self._per_second, self._blocked_until - now)
-
-    async def take(self) -> None:
-        """Raises FeedError where the wait would be too long."""
-        wait = self.wait()
-        if wait > self._patience:
-            raise FeedError(f"no REST snapshot allowed for another {wait:.0f} s")
-        self._ready = max(self._ready, time.monotonic()) + 1 / self._per_second
-        await asyncio.sleep(wait)
-
-    def block(self, seconds: float) -> None:
-        """The exchange has asked for a pause."""
-        self._blocked_until = time.monotonic() + seconds
-
-
 budget = SnapshotBudget()
 
 
-Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,64}(\.[0-9]{1,64})?\Z")]
-Levels = list[tuple[Number, Number]]
 Id = Annotated[int, msgspec.Meta(ge=0, lt=10**18)]
 
 
-class Depth(TypedDict):
+class Depth(msgspec.Struct):
     """REST's snapshot."""
 
-    lastUpdateId: Id
-    bids: Levels
-    asks: Levels
+    last: Id = msgspec.field(name="lastUpdateId")
+    bids: list[Level]
+    asks: list[Level]
 
 
 class DepthUpdate(msgspec.Struct):
-    """What a `depthUpdate` must be: cryptofeed's parser takes `true` for 1 and never looks at `s`."""
-
     E: Id
     s: str
     U: Id
     u: Id
-    b: Levels
-    a: Levels
+    b: list[Level]
+    a: list[Level]
+
+
+class Frame(msgspec.Struct):
+    """Of combined streams; an answer to a request has no stream."""
+
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _depth = msgspec.json.Decoder(Depth)
+_frame = msgspec.json.Decoder(Frame)
+_update = msgspec.json.Decoder(DepthUpdate)
 
 
 class BinanceFeed(Binance):  # type: ignore[misc]
@@ -131,9 +102,15 @@ class BinanceFeed(Binance):  # type: ignore[misc]
 
     def _reset(self) -> None:
         super()._reset()
-        self._edges: dict[str, tuple[Decimal, Decimal]] = {}
-        """Symbol -> (lowest bid, highest ask) of a snapshot that didn't contain the whole book."""
-        self._kept: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
+        self._symbols: dict[str, str] = {}
+        """Pair (as the exchange writes it) -> canonical symbol, of each that is subscribed."""
+        self._last: dict[str, int] = {}
+        """Pair -> number of the last update in its book."""
+        self._fresh: set[str] = set()
+        """Pairs with no update since their snapshot: older ones may still be on their way."""
+        self._views: dict[str, View] = {}
+        """Pair -> what is known, where a snapshot didn't contain the whole book."""
+        self._kept: dict[str, deque[tuple[int, DepthUpdate]]] = {}
         """Pair -> (receipt time, update), where a snapshot is awaited."""
         self._awaited: dict[str, bool] = {}
         """Pair -> whether its book has a gap, where one is on its way."""
@@ -143,18 +120,28 @@ class BinanceFeed(Binance):  # type: ignore[misc]
     async def subscribe(self, conn: Any) -> None:
         """Snapshots at once: a quiet book's first update may be far away.  The address names the streams."""
         self._reset()
+        pairs = {pair for pairs in self.subscription.values() for pair in pairs}
+        self._symbols = {pair: self.exchange_symbol_to_std_symbol(pair) for pair in pairs}
         async with asyncio.TaskGroup() as group:
-            for pair in {pair for pairs in self.subscription.values() for pair in pairs}:
+            for pair in pairs:
                 group.create_task(self._snapshot(pair))
+
+    async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
+        frame = _frame.decode(msg)
+        pair, _, channel = frame.stream.partition("@")
+        if channel.startswith("depth"):
+            self._on_update(pair.upper(), _update.decode(frame.data))
+        else:
+            await super().message_handler(msg, conn, timestamp)
 
     async def resync(self, symbol: str) -> None:
         await self._take_anew(self.std_symbol_to_exchange_symbol(symbol), has_gap=True)
 
     async def _snapshot(self, pair: str) -> None:
         self.receipt_time = time.time_ns()
-        await self._adopt(pair, await self._read(pair))
+        self._adopt(pair, await self._read(pair))
 
-    async def _read(self, pair: str) -> dict[str, Any]:
+    async def _read(self, pair: str) -> Depth:
         """The snapshot at REST; raises FeedError where the budget or the exchange doesn't allow it now."""
         await budget.take()
         url = self.rest_endpoints[0].route("l2book", self.sandbox).format(pair, SNAPSHOT_LEVELS)
@@ -165,49 +152,59 @@ class BinanceFeed(Binance):  # type: ignore[misc]
                 budget.block(float(error.headers.get("Retry-After", 60) if error.headers else 60))
             raise
         try:
-            return dict(_depth.decode(body))
+            return _depth.decode(body)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise FeedError(f"unusable snapshot of {pair} ({error!r:.200}): {body!r:.200}") from error
 
-    async def _adopt(self, pair: str, raw: dict[str, Any]) -> None:
-        symbol = self.exchange_symbol_to_std_symbol(pair)
-        bids, asks = raw["bids"], raw["asks"]
-        book = OrderBook(
-            self.id,
-            symbol,
-            max_depth=self.max_depth,
-            bids={Decimal(price): Decimal(size) for price, size in bids},
-            asks={Decimal(price): Decimal(size) for price, size in asks},
-        )
-        self._l2_book[symbol] = book
-        self.last_update_id[symbol] = raw["lastUpdateId"]
-        self._edges.pop(symbol, None)
-        if len(bids) >= SNAPSHOT_LEVELS or len(asks) >= SNAPSHOT_LEVELS:
-            self._edges[symbol] = (
-                Decimal(bids[-1][0] if len(bids) >= SNAPSHOT_LEVELS else 0),
-                Decimal(asks[-1][0] if len(asks) >= SNAPSHOT_LEVELS else "Infinity"),
-            )
-        now = self.receipt_time / 1e9
-        await self.book_callback(L2_BOOK, book, now, raw=raw, sequence_number=raw["lastUpdateId"])
+    def _adopt(self, pair: str, depth: Depth) -> None:
+        self._last[pair] = depth.last
+        self._fresh.add(pair)
+        self._views.pop(pair, None)
+        if max(len(depth.bids), len(depth.asks)) >= SNAPSHOT_LEVELS:
+            self._views[pair] = View(depth.bids, depth.asks, SNAPSHOT_LEVELS)
+        self._deliver(pair, depth.bids, depth.asks, depth.last, snapshot=True)
 
-    async def _book(self, msg: dict[str, Any], pair: str, timestamp: float) -> None:
-        update = msgspec.convert(msg, DepthUpdate)
+    def _on_update(self, pair: str, update: DepthUpdate) -> None:
         if update.s != pair or update.u < update.U:
             raise FeedError(f"an update {update.U} to {update.u} of {update.s} in the stream of {pair}")
         if (kept := self._kept.get(pair)) is not None:
-            kept.append((self.receipt_time, msg))
+            kept.append((self.receipt_time, update))
             return
-        symbol = self.exchange_symbol_to_std_symbol(pair)
-        if msg["U"] > (last := self.last_update_id[symbol]) + 1:
-            self._kept[pair] = deque([(self.receipt_time, msg)], KEPT_UPDATES)
-            self.sink.gap(symbol, f"updates {last + 1} to {msg['U'] - 1} are missing")
+        last = self._last[pair]
+        if last + 1 < update.U:
+            self._kept[pair] = deque([(self.receipt_time, update)], KEPT_UPDATES)
+            self.sink.gap(self._symbols[pair], f"updates {last + 1} to {update.U - 1} are missing")
             return
-        if update.u < last and self._l2_book[symbol].delta is not None:  # cryptofeed would skip it, for ever
-            self.sink.gap(symbol, f"update {update.u} follows {last}")
+        if update.u <= last:  # the snapshot has it, or it is a repetition
+            if update.u < last and pair not in self._fresh:
+                self.sink.gap(self._symbols[pair], f"update {update.u} follows {last}")
             return
-        await super()._book(msg, pair, timestamp)
-        if symbol in self._edges and self._may_refresh() and self._is_near_edge(symbol):
+        self._last[pair] = update.u
+        self._fresh.discard(pair)
+        self._deliver(pair, update.b, update.a, update.u, exchange_time=update.E / 1000)
+        view = self._views.get(pair)
+        if view is not None and view.update(update.b, update.a) and self._may_refresh():
             self.spawn(self._take_anew(pair, has_gap=False))
+
+    def _deliver(
+        self,
+        pair: str,
+        bids: list[Level],
+        asks: list[Level],
+        number: int,
+        *,
+        snapshot: bool = False,
+        exchange_time: float | None = None,
+    ) -> None:
+        self.sink.book(
+            self._symbols[pair],
+            snapshot=snapshot,
+            bids=bids,
+            asks=asks,
+            exchange_time=exchange_time,
+            receipt_time=self.receipt_time,
+            exchange_sequence=number,
+        )
 
     async def _take_anew(self, pair: str, *, has_gap: bool) -> None:
         """A snapshot that the kept updates continue; REST may lag behind the stream by some tenths of a second.
@@ -222,49 +219,43 @@ class BinanceFeed(Binance):  # type: ignore[misc]
         self._kept.setdefault(pair, deque(maxlen=KEPT_UPDATES))
         delay = RETRY_DELAY
         older = 0
+        depth: Depth | None = None
         while True:
             try:
                 receipt_time = time.time_ns()
                 async with asyncio.timeout(None if self._awaited[pair] else REFRESH_PATIENCE):
-                    raw = await self._read(pair)
-                is_new = raw["lastUpdateId"] >= self._needed(pair)
-                older += not is_new
+                    answer = await self._read(pair)
             except (FeedError, OSError, TimeoutError, aiohttp.ClientError, ValueError, LookupError) as error:
                 logger.warning("binance: no snapshot of %s: %s", pair, describe(error))
-                raw, is_new = {}, False
-            if is_new:
-                break
+                delay = min(2 * delay, LONGEST_RETRY_DELAY)
+            else:
+                if answer.last >= self._needed(pair):
+                    depth = answer
+                    break
+                older += 1
             if not self._awaited[pair]:
                 self._refresh_at = time.monotonic() + REFRESH_PAUSE
                 break
             if older == SNAPSHOT_TRIES:
                 raise GapError(f"{pair}: {older} snapshots were older than update {self._needed(pair)}")
             await asyncio.sleep(max(delay * (0.5 + 0.5 * random.random()), budget.wait()))
-            delay = delay if raw else min(2 * delay, LONGEST_RETRY_DELAY)
         del self._awaited[pair]
         kept = self._kept.pop(pair)
         # From here on nothing waits: what the connection reads comes after what was kept.
-        if is_new:
+        if depth is not None:
             self.receipt_time = receipt_time
-            await self._adopt(pair, raw)
-        for self.receipt_time, msg in kept:
-            await self._book(msg, pair, self.receipt_time / 1e9)
+            self._adopt(pair, depth)
+        for self.receipt_time, update in kept:
+            self._on_update(pair, update)
 
     def _needed(self, pair: str) -> int:
         """The oldest update that a new snapshot may end with."""
         kept = self._kept[pair]
-        last = int(self.last_update_id[self.exchange_symbol_to_std_symbol(pair)])
-        return max(last, kept[0][1]["U"] - 1) if kept else last
+        last = self._last[pair]
+        return max(last, kept[0][1].U - 1) if kept else last
 
     def _may_refresh(self) -> bool:
         return budget.wait() == 0 and time.monotonic() >= self._refresh_at
-
-    def _is_near_edge(self, symbol: str) -> bool:
-        lowest, highest = self._edges[symbol]
-        book = self._l2_book[symbol].book
-        bid = book.bids.index(min(KNOWN_LEVELS, len(book.bids)) - 1)[0] if len(book.bids) else lowest
-        ask = book.asks.index(min(KNOWN_LEVELS, len(book.asks)) - 1)[0] if len(book.asks) else highest
-        return bool(bid < lowest or ask > highest)
 
 
 class BinanceSource(CryptofeedSource):

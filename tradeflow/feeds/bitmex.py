@@ -1,28 +1,23 @@
-"""BitMEX: cryptofeed's parser, with books that start afresh at every partial."""
+"""BitMEX: books by our own parser, level by level by id; the rest is cryptofeed's."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from cryptofeed.defines import ASK, BID
 from cryptofeed.exchanges import Bitmex
-from cryptofeed.types import OrderBook, Trade
+from cryptofeed.types import Trade
 
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource, as_sent
-from tradeflow.feeds.digits import said
+from tradeflow.feeds.digits import digits, said
 from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.rotation import REFRESH_SECONDS
 from tradeflow.feeds.source import FeedError, Sink
-from tradeflow.messages import Listing
+from tradeflow.messages import Level, Listing
+from tradeflow.normalize import canonical_decimal
 from tradeflow.settings import Settings
-
-DATA = '{"table"'
-"""How a frame of data begins: only the others are worth a second look."""
-
 
 SPOT = "IFXXXP"
 CURRENCIES = {"XBt": ("BTC", 10**8), "USDt": ("USDT", 10**6)}
@@ -31,25 +26,33 @@ CURRENCIES = {"XBt": ("BTC", 10**8), "USDt": ("USDT", 10**6)}
 Kind = Literal["spot", "linear", "inverse", "quanto"]
 
 
-class Answer(msgspec.Struct):
+Id = Annotated[int, msgspec.Meta(gt=-(10**18), lt=10**18)]
+Side = Literal["Buy", "Sell"]
+Action = Literal["partial", "insert", "update", "delete"]
+
+
+class Frame(msgspec.Struct):
+    """Rows of a table, or the answer to a request."""
+
+    table: str = ""
+    action: Action | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
     unsubscribe: str = ""
 
 
-Action = Literal["partial", "insert", "update", "delete"]
-Number = int | Decimal
-
-
 class Row(msgspec.Struct):
-    """What a level must be: cryptofeed's parser takes any side but Buy for Sell, and `true` for 1."""
+    """A level; its price is said once, then its id stands for it."""
 
     symbol: str
-    id: int
-    side: Literal["Buy", "Sell"]
-    price: Number | None = None
-    size: Number | None = None
+    id: Id
+    side: Side
+    price: msgspec.Raw = msgspec.Raw()
+    size: msgspec.Raw = msgspec.Raw()
+    timestamp: str | None = None
 
 
-_answer = msgspec.json.Decoder(Answer)
+_frame = msgspec.json.Decoder(Frame)
+_rows = msgspec.json.Decoder(list[Row])
 
 
 def _kind(entry: dict[str, Any]) -> Kind:
@@ -75,22 +78,46 @@ def _multiplier(kind: Kind, entry: dict[str, Any]) -> str | None:
     return said(abs(value)) if value * units == multiplier else None  # else it has no exact form
 
 
-def _malformed(rows: list[Row], action: Action) -> str:
-    """What a frame can't be; empty if it can."""
-    if any(row.symbol != rows[0].symbol for row in rows):
-        return "rows of several symbols"
-    if action == "delete":
-        return ""
-    if any(row.size is None or row.size <= 0 for row in rows):
-        return "a level without a size"
-    if action == "update":
-        return ""
-    if any(row.price is None for row in rows):
-        return "a level without a price"
-    prices, ids = {(row.side, row.price) for row in rows}, {(row.side, row.id) for row in rows}
-    if min(len(prices), len(ids)) < len(rows):
-        return "a level twice"
-    return ""
+class Levels:
+    """The levels of one book by side and id, since its partial."""
+
+    def __init__(self) -> None:
+        self._prices: dict[Side, dict[int, str]] = {"Buy": {}, "Sell": {}}
+        """Side -> id -> price, canonical."""
+        self._known: dict[Side, set[str]] = {"Buy": set(), "Sell": set()}
+
+    def apply(self, action: Action, rows: list[Row]) -> tuple[list[Level], list[Level]]:
+        """(bids, asks) that are thereby other ones, with their sizes; 0 of one that is deleted.
+
+        Raises LookupError where a level is there or isn't against what `action` says: an update before this one is
+        missing.  Raises ValueError or FeedError for what no frame can be."""
+        found: dict[Side, list[Level]] = {"Buy": [], "Sell": []}
+        adds = action in ("insert", "partial")
+        for row in rows:
+            if row.symbol != rows[0].symbol:
+                raise FeedError(f"{action} of {rows[0].symbol}: rows of several symbols")
+            prices = self._prices[row.side]
+            price = prices.get(row.id)
+            if adds:
+                if price is not None:
+                    raise LookupError(f"{action} of level {row.id}, which is known")
+                price = canonical_decimal(digits(row.price))
+                if price in self._known[row.side]:
+                    raise LookupError(f"{action} of level {row.id} at {price}, where there is one")
+                prices[row.id] = price
+                self._known[row.side].add(price)
+            elif price is None:
+                raise LookupError(f"{action} of level {row.id}, which is unknown")
+            if action == "delete":
+                del prices[row.id]
+                self._known[row.side].remove(price)
+                size = "0"
+            else:
+                size = digits(row.size)
+                if not size.strip("0."):
+                    raise FeedError(f"{action} of {row.symbol}: a level without a size")
+            found[row.side].append((price, size))
+        return found["Buy"], found["Sell"]
 
 
 class BitmexFeed(Bitmex):  # type: ignore[misc]
@@ -99,6 +126,7 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
     refresh_seconds = REFRESH_SECONDS
     sink: Sink
     spawn: Any
+    receipt_time: int
 
     @classmethod
     def entries(cls, data: Any) -> list[Any]:
@@ -123,66 +151,64 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
         async def ask(method: str, name: str) -> None:
             await conn.write(json.dumps({"op": method, "args": [f"orderBookL2:{name}"]}))
 
+        self._levels: dict[str, Levels] = {}
+        """Of each book that has had its partial, and no gap since."""
         self._anew = Resubscriptions(ask, refresh_seconds=self.refresh_seconds)
         self._anew.rotate(self.subscription["orderBookL2"])
         await super().subscribe(conn)
 
     async def message_handler(self, msg: str, conn: Any, timestamp: float) -> None:
-        if not msg.startswith(DATA):
-            answer = _answer.decode(msg)
-            table, _, name = answer.unsubscribe.partition(":")
+        frame = _frame.decode(msg)
+        if frame.table == "orderBookL2":
+            if frame.action is None:
+                raise FeedError("a frame of orderBookL2 without an action")
+            self._on_book(frame.action, _rows.decode(frame.data))
+        else:
+            table, _, name = frame.unsubscribe.partition(":")
             if table == "orderBookL2":
                 await self._anew.unsubscribed(name)
-        await super().message_handler(msg, conn, timestamp)
+            await super().message_handler(msg, conn, timestamp)
         for name in await self._anew.turn():
             self._gap(name, "the book that was to be taken anew didn't come")
 
     async def resync(self, symbol: str) -> None:
         await self._anew.start(self.std_symbol_to_exchange_symbol(symbol))
 
-    async def _book(self, msg: dict[str, Any], timestamp: float) -> None:
-        rows = msgspec.convert(msg["data"], list[Row], builtin_types=(Decimal,))  # no text for a number
-        action = msgspec.convert(msg["action"], Action)
+    def _on_book(self, action: Action, rows: list[Row]) -> None:
         if not rows:
             return
         name, is_partial = rows[0].symbol, action == "partial"
-        if reason := _malformed(rows, action):
-            raise FeedError(f"{action} of {name}: {reason}")
         if not self._anew.passes(name, is_partial):
             return
-        symbol = self.exchange_symbol_to_std_symbol(name)
         if is_partial:
-            self._l2_book[symbol] = OrderBook(self.id, symbol, max_depth=self.max_depth)
-            self.order_id[symbol] = defaultdict(dict)
-        elif self.partial_received[symbol] and (reason := self._contradiction(msg, symbol)):
-            self._gap(name, reason)
+            self._levels[name] = Levels()
+        levels = self._levels.get(name)
+        if levels is None:  # nothing before the partial counts
             return
-        await super()._book(msg, timestamp)
-
-    def _contradiction(self, msg: dict[str, Any], symbol: str) -> str:
-        """How an update shows that one before it is missing: by the id of a level."""
-        is_insert = msg["action"] == "insert"
-        for row in msg["data"]:
-            side = BID if row["side"] == "Buy" else ASK
-            if (row["id"] in self.order_id[symbol][side]) is is_insert:
-                return f"{msg['action']} of level {row['id']}, which is {'' if is_insert else 'un'}known"
-            if is_insert and row["price"] in self._l2_book[symbol].book[side]:
-                return f"insert of level {row['id']} at {row['price']}, where there is one"
-        return ""
+        try:
+            bids, asks = levels.apply(action, rows)
+        except LookupError as error:
+            if is_partial:
+                raise FeedError(str(error)) from None
+            self._gap(name, str(error))
+            return
+        times = [row.timestamp for row in rows if row.timestamp is not None]
+        self.sink.book(
+            self.exchange_symbol_to_std_symbol(name),
+            snapshot=is_partial,
+            bids=bids,
+            asks=asks,
+            exchange_time=max(times) if times else None,  # the latest change in the frame
+            receipt_time=self.receipt_time,
+        )
 
     def _gap(self, name: str, reason: str) -> None:
-        """cryptofeed then ignores everything up to the next partial."""
-        symbol = self.exchange_symbol_to_std_symbol(name)
-        self.partial_received[symbol] = False
-        self.sink.gap(symbol, reason)
+        """Everything up to the next partial is ignored."""
+        self._levels.pop(name, None)
+        self.sink.gap(self.exchange_symbol_to_std_symbol(name), reason)
 
 
 class BitmexSource(CryptofeedSource):
-    def _book_time(self, book: OrderBook) -> float | str | None:
-        """The latest change in the frame."""
-        times = [entry["timestamp"] for entry in book.raw["data"] if "timestamp" in entry]
-        return as_sent(max(times)) if times else None
-
     def _trade_time(self, trade: Trade) -> float | str | None:
         return as_sent(trade.raw["timestamp"])
 

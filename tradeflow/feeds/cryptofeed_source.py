@@ -206,7 +206,7 @@ class CryptofeedSource(Source):
             snapshot=delta is None,
             bids=levels(book.book.bids.to_list() if delta is None else delta[BID]),
             asks=levels(book.book.asks.to_list() if delta is None else delta[ASK]),
-            exchange_time=self._book_time(book),
+            exchange_time=as_sent(book.timestamp),
             receipt_time=feed.receipt_time,
             exchange_sequence=book.sequence_number,
             depth=self.depth,
@@ -223,9 +223,6 @@ class CryptofeedSource(Source):
             exchange_time=self._trade_time(trade),
             receipt_time=feed.receipt_time,
         )
-
-    def _book_time(self, book: OrderBook) -> float | str | None:
-        return as_sent(book.timestamp)
 
     def _trade_time(self, trade: Trade) -> float | str | None:
         return as_sent(trade.timestamp)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+
+import msgspec
 
 LONGEST = 64
 """Digits before or after the point of a number that anybody means."""
+
+_is_plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
+_is_exponential = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+").fullmatch
 
 
 def exact(number: Decimal | int | str) -> str:
@@ -21,6 +27,16 @@ def exact(number: Decimal | int | str) -> str:
     if isinstance(number, int):
         return str(number)
     raise TypeError(f"{number!r} is a {type(number).__name__}: prices and sizes must not pass through floats")
+
+
+def digits(number: msgspec.Raw) -> str:
+    """A JSON number's own digits, without an exponent.  Raises ValueError for what is no number, or negative."""
+    text = bytes(number).decode()
+    if _is_plain(text):
+        return text
+    if not _is_exponential(text):
+        raise ValueError(f"{text[:100]} is no number that isn't negative")
+    return exact(text)
 
 
 def said(number: Decimal | int | str | None) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from decimal import Decimal
 from typing import Annotated, Any
 from zlib import crc32
@@ -17,7 +16,7 @@ from cryptofeed.symbols import Symbols
 
 from tables.book import Book
 from tradeflow.feeds.cryptofeed_source import CryptofeedSource
-from tradeflow.feeds.digits import LONGEST, exact, said
+from tradeflow.feeds.digits import LONGEST, digits, exact, said
 from tradeflow.feeds.instruments import Instruments
 from tradeflow.feeds.resubscriptions import Resubscriptions
 from tradeflow.feeds.rotation import REFRESH_SECONDS
@@ -28,9 +27,6 @@ from tradeflow.settings import Settings
 logger = logging.getLogger(__name__)
 
 CHECKSUM_LEVELS = 10
-
-_is_plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
-_is_exponential = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+").fullmatch
 
 
 class Frame(msgspec.Struct):
@@ -252,18 +248,14 @@ class KrakenFeed(Feed):  # type: ignore[misc]
 
 def _levels(levels: list[PriceLevel], pair: Pair) -> list[Level]:
     return [
-        (_digits(level.price, pair.price_precision), _digits(level.qty, pair.qty_precision))
+        (_filled(level.price, pair.price_precision), _filled(level.qty, pair.qty_precision))
         for level in levels
     ]
 
 
-def _digits(number: msgspec.Raw, decimals: int) -> str:
-    """As sent, filled up with zeros where a JSON writer has dropped them.  Raises ValueError for no number."""
-    text = bytes(number).decode()
-    if not _is_plain(text):
-        if not _is_exponential(text):
-            raise ValueError(f"{text[:100]} is no number that isn't negative")
-        text = exact(text)
+def _filled(number: msgspec.Raw, decimals: int) -> str:
+    """As sent, filled up with zeros where a JSON writer has dropped them."""
+    text = digits(number)
     whole, _, fraction = text.partition(".")
     return text if len(fraction) >= decimals else f"{whole}.{fraction.ljust(decimals, '0')}"
 
