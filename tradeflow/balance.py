@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 from tradeflow.partitions import PartitionMap, PartitionMapError, check_map
 
@@ -12,27 +13,44 @@ EVEN = 1.01
 _HIGHEST = 1e12
 
 
-def balance(map_: PartitionMap, rates: Mapping[str, float]) -> PartitionMap:
+def balance(
+    map_: PartitionMap, rates: Mapping[str, float], together: Iterable[Collection[str]] = ()
+) -> PartitionMap:
     """The map with few symbols moved, so that the busiest partition has less to do; the count stays.
 
-    `rates`: what each symbol costs, in any unit (deltas a second); one that isn't there costs nothing.  Step by step, a
+    `rates`: what each symbol costs, in any unit (deltas a second); one that isn't there costs nothing.  `together`:
+    symbols that a strategy sees together; where they share a partition they move as one.  Step by step, a
     partition with more than the mean gives a symbol to the quietest one, or exchanges it for one there, such that both
     come nearest to each other; until no step helps.  So the busiest one never gets busier, none gets empty, and a
     balanced map stays as it is.  Raises PartitionMapError for a rate of a symbol that the map hasn't, or that is no
     number from 0 up."""
     check_rates(map_, rates)
+    leaders = _leaders(map_, together)
     held: list[set[str]] = [set() for _ in range(map_.count)]
-    for symbol, partition in map_.items():
-        held[partition].add(symbol)
+    weights: defaultdict[str, float] = defaultdict(float)
+    for symbol, leader in leaders.items():
+        held[map_[symbol]].add(leader)
+        weights[leader] += rates.get(symbol, 0.0)
     loads = partition_loads(map_, rates)
-    while step := _next_step(held, loads, rates):
-        for symbol, home, other in step:
-            held[home].remove(symbol)
-            held[other].add(symbol)
-            loads[home] -= rates.get(symbol, 0.0)
-            loads[other] += rates.get(symbol, 0.0)
-    places = {symbol: partition for partition, symbols in enumerate(held) for symbol in symbols}
-    return check_map(map_.file, [(symbol, places[symbol]) for symbol in map_])
+    while step := _next_step(held, loads, weights):
+        for leader, home, other in step:
+            held[home].remove(leader)
+            held[other].add(leader)
+            loads[home] -= weights[leader]
+            loads[other] += weights[leader]
+    places = {leader: partition for partition, found in enumerate(held) for leader in found}
+    return check_map(map_.file, [(symbol, places[leaders[symbol]]) for symbol in map_])
+
+
+def _leaders(map_: PartitionMap, together: Iterable[Collection[str]]) -> dict[str, str]:
+    """Symbol → the one that it moves with: itself, unless it has to stay with others."""
+    leaders = {symbol: symbol for symbol in map_}
+    for group in together:
+        found = [symbol for symbol in group if symbol in map_]
+        if len({map_[symbol] for symbol in found}) == 1:
+            first, joined = leaders[found[0]], {leaders[symbol] for symbol in found}
+            leaders |= {symbol: first for symbol, leader in leaders.items() if leader in joined}
+    return leaders
 
 
 def partition_loads(map_: PartitionMap, rates: Mapping[str, float]) -> list[float]:

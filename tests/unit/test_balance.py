@@ -52,6 +52,20 @@ def test_the_busiest_has_at_most_twice_the_mean_or_one_symbol(
 
 
 @settings(deadline=None)
+@given(maps_with_rates(), st.data())
+def test_what_a_strategy_sees_together_stays_together(
+    case: tuple[PartitionMap, dict[str, float]], data: st.DataObject
+) -> None:
+    map_, rates = case
+    groups = data.draw(st.lists(st.sets(st.sampled_from(sorted(map_)), min_size=1), max_size=4))
+    made = balance(map_, rates, groups)
+    for group in groups:
+        if len({map_[symbol] for symbol in group}) == 1:
+            assert len({made[symbol] for symbol in group}) == 1
+    assert max(partition_loads(made, rates)) <= max(partition_loads(map_, rates)) * (1 + 1e-9)
+
+
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 200))
 def test_even_rates_are_spread_evenly(count: int, more: int) -> None:
     symbols = [f"S{n}-USDT" for n in range(count + more)]

@@ -10,16 +10,20 @@ import click
 
 from tradeflow.balance import balance, partition_loads
 from tradeflow.commands.verb import say_json
-from tradeflow.partitions import PartitionMap, PartitionMapError, dump_map, load_map
+from tradeflow.partitions import PartitionMap, PartitionMapError, dump_map, load_map, load_maps
+from tradeflow.settings import load_settings
+from tradeflow.strategies import load_strategies
 from tradeflow.symbols import SymbolError, canonical_symbol
 
 
 def rebalance(file: Path, rates_file: Path, as_json: bool) -> None:
     """Write the map anew, and say which symbols have moved and how busy the busiest partition is.
 
-    Raises PartitionMapError, and click.ClickException where the file can't be written."""
-    known, rates = load_map(file), _read_rates(rates_file)
-    balanced = balance(known, rates)
+    Symbols that a strategy of this deployment sees together stay together.  Raises PartitionMapError or StrategyError,
+    and click.ClickException where the file can't be written."""
+    known, rates, config = load_map(file), _read_rates(rates_file), load_settings()
+    strategies = load_strategies(config.strategies, load_maps(config.partition_maps), config.strategies_file)
+    balanced = balance(known, rates, [strategy.symbols for strategy in strategies])
     try:
         file.write_text(dump_map(balanced), encoding="utf-8")
     except OSError as error:
