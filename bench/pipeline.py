@@ -12,9 +12,12 @@ import asyncio
 import itertools
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,8 +97,20 @@ class Drained:
         return self.cpu / self.deltas * 1e6
 
 
-async def drain(load: RawLoad, workers: int = 1) -> Drained:
-    """One run.  Raises WrongResult, ContestantFailed, or TimeoutError after five minutes."""
+@contextmanager
+def busy_core() -> Iterator[None]:
+    """A core that does something else: two cores that are threads of one are slower when both work."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+async def drain(load: RawLoad, workers: int = 1, *, beside: bool = False) -> Drained:
+    """One run; `beside` a core that is busy with something else.
+
+    Raises WrongResult, ContestantFailed, or TimeoutError after five minutes."""
     with (
         tempfile.TemporaryDirectory(prefix="tradeflow-bench-") as place,
         Kafka() as kafka,
@@ -124,7 +139,8 @@ async def drain(load: RawLoad, workers: int = 1) -> Drained:
             started, before = time.monotonic(), sum(run.usage().cpu for run in runs)
             for run in runs:
                 run.resume()
-            await _committed(watch, runs, load)
+            with busy_core() if beside else nullcontext():
+                await _committed(watch, runs, load)
             seconds, cpu = time.monotonic() - started, sum(run.usage().cpu for run in runs) - before
             for run in runs:
                 run.stop()
