@@ -163,7 +163,8 @@ def state_table(name: str) -> StateTable:
         key_type=bytes,
         value_type=bytes,
         extra_topic_configs={"max.message.bytes": str(topics.MAX_RECORD_BYTES), **topics.BROKERS_TIME},
-        options={"block_cache_size": 8 << 20, "write_buffer_size": 8 << 20},
+        # Small, for each partition of each table has its own, and all of them fill.
+        options={"block_cache_size": 2 << 20, "write_buffer_size": 2 << 20},
     )
     app.tables.add(table)
     return table

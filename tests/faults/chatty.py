@@ -13,6 +13,8 @@ from tradeflow.strategies import Actions
 class Chatty(Strategy):
     """An order at every third book event and every trade, tagged with a checksum of all it has seen."""
 
+    every = 3
+
     class State(Strategy.State):
         events: int = 0
         seen: int = 0
@@ -22,7 +24,7 @@ class Chatty(Strategy):
         state.events += 1
         others = sum(other.sequence for other in ctx.books.values())
         state.seen = (state.seen * 31 + book.sequence + 7 * others + int(book.bid.price)) % 1_000_003
-        if state.events % 3 == 0:
+        if state.events % self.every == 0:
             yield buy(book, book.bid.price, Decimal("0.01"), tag=f"{state.events}/{state.seen}")
 
     def on_trade(self, trade: Any, ctx: Any) -> Actions:
@@ -36,3 +38,9 @@ class Chatty(Strategy):
     def tick(self, ctx: Any) -> Actions:
         ctx.state.seen = (ctx.state.seen * 41 + 1) % 1_000_003
         return ()
+
+
+class Seldom(Chatty):
+    """The same, where it is not the orders that are to be many."""
+
+    every = 50

@@ -26,6 +26,7 @@ from tradeflow.demo.stack import get
 
 WARM_UP = 5
 """Minutes until memory counts as settled."""
+STRATEGIES = "tests.faults.chatty:Seldom,imbalance,arbitrage"
 GROWTH = 1.10
 """What the end may be of that."""
 FULL = 30
@@ -121,7 +122,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=int, default=FULL)
     parser.add_argument("--rate", type=float, default=5_000, help="raw records a second (%(default)s)")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tradeflow-soak-") as place, Cluster(Path(place)) as cluster:
+    with (
+        tempfile.TemporaryDirectory(prefix="tradeflow-soak-") as place,
+        Cluster(Path(place), STRATEGIES=STRATEGIES) as cluster,
+    ):
         worker = cluster.worker().wait_ready()
         load = Load(cluster.maps)
         sender = Sender(load, cluster.brokers, chosen.rate)

@@ -79,3 +79,17 @@ async def test_what_is_acknowledged_needs_no_waiting(consumer: Any) -> None:
 async def test_a_slow_agent_stops_nobody_for_long(consumer: Any) -> None:
     await asyncio.wait_for(consumer._room(), 1.5)
     assert len(consumer._ahead) == AHEAD // MAX_RUN + 1
+
+
+def test_nothing_is_remembered_of_what_is_acknowledged() -> None:
+    """As Faust's streams note it: a set and a list that grow with every run would fill the memory in days."""
+    made: Any = object.__new__(Consumer)
+    tp = TP("market-events", 0)
+    made._acked, made._acked_index = defaultdict(list), defaultdict(set)
+    made._reading = defaultdict(deque)
+    for offset in range(3):
+        made._reading[tp].append(SimpleNamespace(acked=offset < 2, offset=offset))
+        made._acked[tp].append(offset)
+        made._acked_index[tp].add(offset)
+    assert made._acked_prefix(tp) == 1
+    assert not made._acked and not made._acked_index and len(made._reading[tp]) == 1

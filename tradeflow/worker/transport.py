@@ -206,6 +206,7 @@ class Consumer(driver.Consumer):
             self._rewinds += 1
             self._reading.clear()
             self._ahead.clear()
+            self._acked_index.clear()  # what is in there Faust's streams take for acknowledged
             self.transport.state.reset()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -251,6 +252,9 @@ class Consumer(driver.Consumer):
 
     def _acked_prefix(self, tp: TP) -> int | None:
         """Offset of the last message of which all before it are acked too; forgets those."""
+        # Faust's streams note each offset here as well, for commits that ours replace: nobody else takes them out.
+        self._acked.pop(tp, None)
+        self._acked_index.pop(tp, None)
         reading = self._reading[tp]
         last = None
         while reading and reading[0].acked:
