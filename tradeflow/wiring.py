@@ -118,6 +118,7 @@ app = App(
     broker_heartbeat_interval=group_heartbeat,
     broker_request_timeout=max(90.0, config.session_timeout * 2),
     consumer_auto_offset_reset="earliest",
+    consumer_max_fetch_size=256 * 1024,  # of each partition: what waits behind a lag takes memory
     producer_linger=0,
     producer_acks=-1,
     producer_max_batch_size=1024 * 1024,
