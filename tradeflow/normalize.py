@@ -35,6 +35,7 @@ from tradeflow.symbols import SymbolError, canonical_symbol
 SECOND = 1_000_000_000
 _LATEST = 2**63 - 1  # the year 2262: milliseconds taken for seconds end up far beyond
 _DISTINCT = 2.0**33  # below, neighboring floats are closer than a microsecond
+_REMEMBERED = 50_000  # prices
 _LONGEST = 64  # digits before or after the point; 1E+999999999 is a number, but nobody's price
 
 _is_canonical = re.compile(r"(?:0|[1-9][0-9]{0,63})(?:\.[0-9]{0,63}[1-9])?").fullmatch
@@ -137,12 +138,9 @@ def canonical_decimal(text: str) -> str:
     """The one spelling of a number: `1E-7` → `0.0000001`, `100.10` → `100.1`, `0E-8` → `0`.
 
     Raises NormalizeError for what is negative, not finite, or no number at all."""
-    if _is_canonical(text):
-        return text
-    if "." in text:
-        shorter = text.rstrip("0").rstrip(".")
-        if _is_canonical(shorter):
-            return shorter
+    plain = text.rstrip("0").rstrip(".") if "." in text else text
+    if _is_canonical(plain):
+        return plain
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -187,12 +185,36 @@ def nanoseconds(time: float | str) -> int:
     return result
 
 
+class _Spellings(dict[str, str]):
+    """A number as it is written → its one spelling; prices come again and again."""
+
+    def __missing__(self, text: str) -> str:
+        found = canonical_decimal(text)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[text] = found
+        return found
+
+
+_spellings = _Spellings()
+
+
 def _levels(levels: list[Level]) -> list[Level]:
-    canonical = _is_canonical
-    for price, size in levels:
-        if not canonical(price) or not canonical(size) or price == "0":
-            return [_level(price, size) for price, size in levels]
-    return levels
+    spelled, canonical = _spellings, _is_canonical
+    try:
+        for price, size in levels:
+            if spelled[price] != price or price == "0" or not canonical(size):
+                break
+        else:
+            return levels
+        found = [
+            (spelled[price], size if canonical(size) else canonical_decimal(size)) for price, size in levels
+        ]
+    except NormalizeError:
+        return [_level(price, size) for price, size in levels]  # says which
+    if any(price == "0" for price, _ in found):
+        return [_level(price, size) for price, size in levels]
+    return found
 
 
 def _level(price: str, size: str) -> Level:
