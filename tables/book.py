@@ -37,8 +37,9 @@ class Ladder:
         self.sizes = {price: size for price, size in dict(levels).items() if not _is_zero(size)}
         self.scale = max((_decimals(price) for price in self.sizes), default=0)
         pairs = sorted((self._key(price), price) for price in self.sizes)
-        self.prices = [price for _, price in pairs]
-        self.keys = [key for key, _ in pairs]
+        # Copies, for they have no room to spare: an eighth of it, where a list has grown.
+        self.prices = [price for _, price in pairs][:]
+        self.keys = [key for key, _ in pairs][:]
         self._note_best()
 
     def update(self, levels: Iterable[Level]) -> bool:
