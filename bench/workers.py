@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from bench import pipeline
 from bench.goals import Goal, Section
 from bench.options import Options
-from bench.pipeline import HEADER, RawLoad, drain, medians, row
+from bench.pipeline import HEADER, RawLoad, medians, row
 from bench.report import table
 
 GOAL = 0.9
@@ -17,7 +18,7 @@ def run(options: Options) -> Section:
     load = RawLoad(options.deltas, options.books).make()
     found = medians(load, options.workers, options.repeats)
     first = found[0]
-    beside = asyncio.run(drain(load, beside=True))
+    beside = asyncio.run(pipeline.drain(load, beside=True))
     print(f"1 worker beside a busy core: {beside.microseconds:.1f} µs a delta", flush=True)
     rows = [[*row(one), f"{first.microseconds / one.microseconds:.2f} ×"] for one in found]
     slower = first.microseconds / beside.microseconds
