@@ -146,9 +146,9 @@ def main() -> int:
         checked = f"Of {sender.sent:,} records {applied:,} were applied, {bad} were gaps or repetitions."
         print(checked)
         if chosen.minutes >= FULL:
-            TARGET.write_text(
-                document(found, chosen.rate, f"make soak ARGS='{' '.join(sys.argv[1:])}'", checked)
-            )
+            given = " ".join(sys.argv[1:])
+            command = f"make soak ARGS='{given}'" if given else "make soak"
+            TARGET.write_text(document(found, chosen.rate, command, checked))
         settled = found[min(WARM_UP, len(found)) - 1].memory
         print(f"memory: {found[-1].memory / settled:.2f} times that of minute {min(WARM_UP, len(found))}")
         return 0 if found[-1].memory <= GROWTH * settled and applied == sender.sent and not bad else 1
