@@ -5,18 +5,18 @@ RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/build && python -m venv /opt/tradeflow
 WORKDIR /src
-COPY requirements-build.lock requirements.lock ./
+COPY requirements-build.lock requirements-image.lock ./
 RUN /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
-# Everything that is locked, held against its hash; of that only what a worker needs gets into its environment.
-RUN PATH=/opt/build/bin:$PATH pip wheel --no-deps --require-hashes --no-build-isolation -r requirements.lock -w /wheels
+# What a worker needs, each package held against its hash.
+RUN PATH=/opt/build/bin:$PATH pip wheel --no-deps --require-hashes --no-build-isolation -r requirements-image.lock -w /wheels
 COPY pyproject.toml README.md LICENSE ./
 COPY partition_maps partition_maps
 COPY tables tables
 COPY tradeflow tradeflow
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation . -w /wheels
-# Offline: from what was built here, and from nowhere else.
-RUN /opt/build/bin/uv pip install --offline --find-links /wheels --python /opt/tradeflow tradeflow \
-    && /opt/tradeflow/bin/pip uninstall -y pip
+# From what was built here, and from nowhere else.
+RUN /opt/tradeflow/bin/pip install --no-deps /wheels/*.whl \
+    && /opt/tradeflow/bin/pip check && /opt/tradeflow/bin/pip uninstall -y pip
 
 FROM python:3.12.11-slim-bookworm
 RUN useradd --create-home --uid 10001 tradeflow && install -d -o tradeflow -g tradeflow /data

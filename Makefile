@@ -121,6 +121,7 @@ stop-redpanda: ## End it; its topics stay
 lock: $(INSTALLED) ## Lock the Python packages (UPGRADE=1: the newest ones)
 	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -o requirements-build.lock
+	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements-image.lock
 
 bench-lock: $(INSTALLED) ## Lock the packages of the benchmarks' contestants
 	for file in bench/*/requirements.in; do $(COMPILE) $$file -o $${file%.in}.lock; done

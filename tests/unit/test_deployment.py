@@ -149,6 +149,21 @@ def test_every_package_of_the_image_is_held_against_its_hash() -> None:
         assert re.search(r"--require-hashes|--offline|--no-deps", command), command
 
 
+def test_the_image_has_what_a_worker_needs_in_the_locked_versions() -> None:
+    pins = [
+        set(
+            re.findall(
+                r"^[a-z0-9.-]+==[^ ;]+", (ROOT / f"requirements{which}.lock").read_text(), re.MULTILINE
+            )
+        )
+        for which in ("-image", "")
+    ]
+    assert pins[0] < pins[1]
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.split(r"[=<>]", one)[0].replace(".", "-") for one in needed}
+    assert names <= {one.partition("==")[0].replace(".", "-") for one in pins[0]}
+
+
 def test_what_the_image_copies_is_in_its_context() -> None:
     ignore = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignore[0] == "*"
