@@ -12,12 +12,9 @@ import asyncio
 import itertools
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +25,7 @@ from bench.entrants import TRADEFLOW, saved_books, tradeflow_variables, worker, 
 from bench.goals import Goal, Section
 from bench.load import PARTITIONS, Market, events, partition_of, raw, symbols
 from bench.options import Options
-from bench.processes import Contestant
+from bench.processes import Contestant, busy_core
 from bench.report import table
 from bench.throughput import WrongResult
 from bench.topics import EVENTS, TOPS, Watch, producer, send
@@ -95,16 +92,6 @@ class Drained:
     def microseconds(self) -> float:
         """CPU a delta; or seconds a million of them."""
         return self.cpu / self.deltas * 1e6
-
-
-@contextmanager
-def busy_core() -> Iterator[None]:
-    """A core that does something else: two cores that are threads of one are slower when both work."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 async def drain(load: RawLoad, workers: int = 1, *, beside: bool = False) -> Drained:

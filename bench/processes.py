@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -110,3 +111,13 @@ class Contestant:
     def said(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-2000:]
+
+
+@contextlib.contextmanager
+def busy_core() -> Iterator[None]:
+    """A core that does something else: two cores that are threads of one are slower when both work."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()

@@ -7,7 +7,6 @@ import asyncio
 from bench import pipeline
 from bench.goals import Goal, Section
 from bench.options import Options
-from bench.pipeline import HEADER, RawLoad, medians, row
 from bench.report import table
 
 GOAL = 0.9
@@ -15,14 +14,14 @@ GOAL = 0.9
 
 
 def run(options: Options) -> Section:
-    load = RawLoad(options.deltas, options.books).make()
-    found = medians(load, options.workers, options.repeats)
+    load = pipeline.RawLoad(options.deltas, options.books).make()
+    found = pipeline.medians(load, options.workers, options.repeats)
     first = found[0]
     beside = asyncio.run(pipeline.drain(load, beside=True))
     print(f"1 worker beside a busy core: {beside.microseconds:.1f} µs a delta", flush=True)
-    rows = [[*row(one), f"{first.microseconds / one.microseconds:.2f} ×"] for one in found]
+    rows = [[*pipeline.row(one), f"{first.microseconds / one.microseconds:.2f} ×"] for one in found]
     slower = first.microseconds / beside.microseconds
-    rows.append([f"{beside.workers}, the other core busy", *row(beside)[1:], f"{slower:.2f} ×"])
+    rows.append([f"{beside.workers}, the other core busy", *pipeline.row(beside)[1:], f"{slower:.2f} ×"])
     goals = [
         Goal(
             f"{one.workers} workers to {first.workers}, deltas a CPU-second",
@@ -33,5 +32,5 @@ def run(options: Options) -> Section:
         for one in found[1:]
     ]
     goals.append(Goal("1 worker beside a busy core to one alone, deltas a CPU-second", slower))
-    values = {"table": table([*HEADER, "to the first"], rows), "repeats": options.repeats}
+    values = {"table": table([*pipeline.HEADER, "to the first"], rows), "repeats": options.repeats}
     return Section(values | {"deltas": load.deltas, "books": load.books}, goals)

@@ -185,36 +185,32 @@ def nanoseconds(time: float | str) -> int:
     return result
 
 
-class _Spellings(dict[str, str]):
-    """A number as it is written → its one spelling; prices come again and again."""
+class _Prices(dict[str, str]):
+    """A price as it is written → its one spelling: most come again and again."""
 
     def __missing__(self, text: str) -> str:
         found = canonical_decimal(text)
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        self[text] = found
+        if found == "0":
+            raise NormalizeError("a price is above zero")
+        if len(text) <= 2 * _LONGEST:  # more are zeros, which would take memory
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[text] = found
         return found
 
 
-_spellings = _Spellings()
+_prices = _Prices()
 
 
 def _levels(levels: list[Level]) -> list[Level]:
-    spelled, canonical = _spellings, _is_canonical
+    known, canonical = _prices, _is_canonical
     try:
         for price, size in levels:
-            if spelled[price] != price or price == "0" or not canonical(size):
-                break
-        else:
-            return levels
-        found = [
-            (spelled[price], size if canonical(size) else canonical_decimal(size)) for price, size in levels
-        ]
+            if known[price] != price or not canonical(size):
+                return [(known[price], canonical_decimal(size)) for price, size in levels]
     except NormalizeError:
         return [_level(price, size) for price, size in levels]  # says which
-    if any(price == "0" for price, _ in found):
-        return [_level(price, size) for price, size in levels]
-    return found
+    return levels
 
 
 def _level(price: str, size: str) -> Level:

@@ -23,7 +23,7 @@ from tradeflow.messages import (
     Snapshot,
     Trade,
 )
-from tradeflow.normalize import NormalizeError, canonical_decimal, nanoseconds, normalize
+from tradeflow.normalize import NormalizeError, _levels, _prices, canonical_decimal, nanoseconds, normalize
 
 PLACE = {"exchange": "binance", "epoch": 7, "sequence": 3, "receipt_time": 1_700_000_000_000_000_001}
 
@@ -277,3 +277,11 @@ def test_iso_is_what_datetime_takes_it_for(naive, minutes):
     time = naive.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     exact = (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
     assert nanoseconds(time.isoformat()) == exact
+
+
+def test_a_price_of_many_zeros_is_not_remembered() -> None:
+    """Whoever writes raw records could fill the memory with them."""
+    written = "1." + "0" * 10_000
+    assert _levels([(written, "1")]) == [("1", "1")]
+    assert written not in _prices and "1.50" not in _prices
+    assert _levels([("1.50", "2")]) == [("1.5", "2")] and _prices["1.50"] == "1.5"
