@@ -78,23 +78,35 @@ def test_any_moment_is_rebuilt(plan, choice):
         assert seen(past.rebuilt(AtTime(time), [name]).book(*name)) == past.books[last][name]
 
 
+def _number(event):
+    """(exchange, symbol, epoch, sequence) of a record with levels."""
+    if type(event) not in (Delta, Snapshot):
+        return None
+    return event.exchange, event.symbol, event.epoch, event.sequence
+
+
 @settings(max_examples=30, deadline=None)
 @given(steps)
 def test_the_book_of_any_record_is_rebuilt(plan):
     past = Past(plan)
     known = set()
     for offset, event in enumerate(past.log):
-        name = (getattr(event, "exchange", ""), getattr(event, "symbol", ""))
-        number = (*name, getattr(event, "epoch", 0), getattr(event, "sequence", 0))
-        if type(event) not in (Delta, Snapshot) or number in known:
+        number = _number(event)
+        if number is None or number in known:
             continue
         known.add(number)
+        name = number[:2]
         try:
             book = past.rebuilt(AtRecord(*number), [name]).book(*name)
         except NeverThere:
             assert (past.books[offset][name]["epoch"], past.books[offset][name]["sequence"]) != number[2:]
             continue
-        assert seen(book) == past.books[offset][name]
+        first = past.books[offset][name]
+        if (first["epoch"], first["sequence"]) == number[2:]:
+            assert seen(book) == first
+        else:  # it was broken; a keyframe may lie between this record and a repetition of it
+            same = [place for place, one in enumerate(past.log) if _number(one) == number]
+            assert seen(book) in [past.books[place][name] for place in same]
 
 
 @settings(max_examples=30, deadline=None)

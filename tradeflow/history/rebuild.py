@@ -71,7 +71,10 @@ class AtTime(msgspec.Struct, frozen=True):
 
 
 class AtRecord(msgspec.Struct, frozen=True):
-    """Just after one record of a book.  Raises NeverThere when the log goes on to a later one of that book."""
+    """Just after one record of a book.  Raises NeverThere when the log goes on to a later one of that book.
+
+    A record that the log has several times, and a book that was broken when it came first, never was as of it: what is
+    rebuilt is the book after one of them."""
 
     exchange: str
     symbol: str
