@@ -34,7 +34,7 @@ TOKEN = "token-seen-nowhere-0123456789"
 SECRETS = {
     "BINANCE_API_KEY": "binance-key-seen-nowhere",
     "BINANCE_SECRET_KEY": "binance-secret-seen-nowhere",
-    "REDIS_URL": "rediss://somebody:redis-Passw0rd-seen-nowhere@127.0.0.1:1/0",  # nobody is there
+    "REDIS_URL": "rediss://somebody:redis-Passw0rd-seen%2Fnowhere@127.0.0.1:1/0",  # nobody is there
     "TRADEFLOW_MAVEN_URL": "https://somebody:maven-Passw0rd-seen-nowhere@127.0.0.1:1/maven",
 }
 SASL = {"kafka_sasl_username": USER, "kafka_sasl_password": PASSWORD}
@@ -230,11 +230,10 @@ def test_limits_of_depth_and_pages(stack: Stack) -> None:
 def test_no_secret_is_in_any_answer_log_or_error(secure: SecureKafka, stack: Stack, tmp_path: Path) -> None:
     seen = {child.name: child.log() for child in stack.children}
     for url in urls(stack):
-        for path in ("/", "/books", "/books/binance/BTC-USDT", "/top-of-book/BTC-USDT", "/trades/BTC-USDT",
-                     "/orders", "/orders/none", "/feeds", "/health", "/ready", "/stats", "/metrics",
-                     "/settings"):  # fmt: skip
+        for path in readable(url):
             _, headers, body = ask("GET", url + path, TOKEN)
             seen[url + path] = f"{headers}{body.decode()}"
+        seen[f"{url}/stream"] = beginning(f"{url}/stream")
     env = {**os.environ, **stack.env, "KAFKA_BROKERS": secure.sasl}
     for options in ([], ["--json"]):
         seen[f"show-config {options}"] = run(env, "show-config", *options)
@@ -252,6 +251,24 @@ def test_no_secret_is_in_any_answer_log_or_error(secure: SecureKafka, stack: Sta
     secrets = [PASSWORD, KEY_PASSWORD, WRONG, TOKEN, *SECRETS.values(), "maven-Passw0rd", "redis-Passw0rd"]
     found = [(name, secret) for name, text in seen.items() for secret in secrets if secret in text]
     assert found == []
+
+
+def readable(url: str) -> list[str]:
+    """Every page that the worker's own description has, with something in the place of each parameter."""
+    fill = {"{exchange}": "binance", "{symbol}": "BTC-USDT"}
+    described = get(f"{url}/openapi.json")["paths"]
+    paths = [path for path, methods in described.items() if "get" in methods and path != "/stream"]
+    assert {"/books/{exchange}/{symbol}", "/stats", "/metrics", "/ready"} <= set(paths)
+    for name, value in fill.items():
+        paths = [path.replace(name, value) for path in paths]
+    return ["/", "/openapi.json", *(re.sub(r"{\w+}", "none", path) for path in paths)]
+
+
+def beginning(url: str) -> str:
+    """The first events of a stream that never ends."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        return "".join(answer.readline().decode() for _ in range(30))
 
 
 def run(env: dict[str, str], *arguments: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -277,9 +278,40 @@ COMP_WORDS=(tradeflow dead); COMP_CWORD=1
 _tradeflow_completion tradeflow dead tradeflow
 echo "${COMPREPLY[@]}"
 """
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True)
-    assert done.stdout == "dead-letters\n", done.stderr
+    assert typed("bash", "-c", script) == "dead-letters\n"
+
+
+def typed(*command: str) -> str:
+    if not shutil.which(command[0]):
+        pytest.skip(f"needs {command[0]}: apt install {command[0]}")
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert not done.stderr
+    return done.stdout
+
+
+def test_fish_completes_as_told_and_says_what_it_is() -> None:
+    completed = typed(
+        "fish", "--no-config", "-c", 'tradeflow completion fish | source; complete -C "tradeflow ha"'
+    )
+    assert completed == "halt\tLet no new order pass; cancel what is open.\n"
+
+
+# A zsh of its own, at a terminal of its own (zpty), where the key Tab does what it does for who types.
+ZSH = r"""
+zmodload zsh/zpty
+zpty inner zsh --no-rcs --interactive
+zpty -w inner 'PS1=; unsetopt zle_bracketed_paste; autoload -U compinit; compinit -u -D'
+zpty -w inner 'eval "$(tradeflow completion zsh)"; echo re""ady'
+zpty -r -m inner ready '*ready*'
+zpty -w -n inner $'tradeflow halt --symbol BTC-\t'
+zpty -r -m inner came '*BTC-USD*' && print -r -- ${came##*halt }
+zpty -d inner
+"""
+
+
+def test_zsh_completes_as_told() -> None:
+    assert "--symbol BTC-USD" in typed("zsh", "--no-rcs", "-c", ZSH)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -43,6 +43,7 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRADEFLOW_KAFKA_SASL_USERNAME", "me")
     monkeypatch.setenv("TRADEFLOW_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("TRADEFLOW_MAVEN_URL", "https://me:hidden@repository:8081/maven2")
+    monkeypatch.setenv("REDIS_URL", "rediss://me:hidden%2Fhidden@cache:6380/0")
     for arguments in ([], ["--json"]):
         done = CliRunner().invoke(show_config_command, arguments)
         assert done.exit_code == 0

@@ -298,9 +298,9 @@ def test_missing_tools_are_named_by_their_packages(tmp_path: Path) -> None:
         )
         return done.stdout.split()
 
-    assert missing() == ["chromium", "openssl", "prometheus", "redis-server"]
+    assert missing() == ["chromium", "fish", "openssl", "prometheus", "redis-server", "zsh"]
     (tmp_path / "chromium-browser").symlink_to("/usr/bin/env")
-    assert missing() == ["openssl", "prometheus", "redis-server"]
+    assert missing() == ["fish", "openssl", "prometheus", "redis-server", "zsh"]
 
 
 def test_ci_installs_only_what_is_not_there(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_ci_installs_only_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("#!/bin/sh\necho 0\n")
     (tmp_path / "id").chmod(0o755)
     run = ["bash", str(ROOT / ".ci" / "run")]
-    for tool in ("chromium", "openssl", "redis-server"):
+    for tool in ("chromium", "fish", "openssl", "redis-server", "zsh"):
         (tmp_path / tool).symlink_to("/usr/bin/env")
     subprocess.run(run, env={"PATH": str(tmp_path)}, check=True)
     assert said.read_text().splitlines() == [

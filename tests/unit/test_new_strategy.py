@@ -30,5 +30,5 @@ def test_nothing_is_overwritten(tmp_path):
 @pytest.mark.parametrize("name", ["Mine", "my-own", "1st", "class", ""])
 def test_the_name_of_a_module_is_needed(tmp_path, name):
     done = CliRunner().invoke(new_strategy_command, [name, "--directory", str(tmp_path)])
-    assert done.exit_code == 1 and "a module's name is needed" in done.output
+    assert done.exit_code == 2 and "a module's name is needed" in done.output
     assert not list(tmp_path.iterdir())

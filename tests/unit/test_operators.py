@@ -131,7 +131,7 @@ def test_halt_and_resume(run):
     done, said = run(halts.resume_command)
     assert done.output.startswith("resume: everything (control@7)")
     done, said = run(halts.halt_command, "--strategy", "nobody")
-    assert done.exit_code == 1 and "STRATEGIES has no 'nobody'" in done.output and len(said) == 3
+    assert done.exit_code == 2 and "STRATEGIES has no 'nobody'" in done.output and len(said) == 3
 
 
 def test_parameters_are_set(run):
@@ -141,7 +141,7 @@ def test_parameters_are_set(run):
     done, _ = run(strategies.strategies_command, "set", "imbalance", "enter")
     assert done.exit_code == 2 and "write each parameter as NAME=VALUE" in done.output
     done, _ = run(strategies.strategies_command, "set", "imbalance", "enter=high")
-    assert done.exit_code == 1 and "enter='high'" in done.output
+    assert done.exit_code == 2 and "enter='high'" in done.output
 
 
 def test_strategies_are_listed(run, monkeypatch):

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tradeflow.cluster.started import started
 from tradeflow.recording.form import Record
 
 BATCH = 500
@@ -141,12 +142,10 @@ class KafkaReader:
 
     async def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset that a group of workers goes on from; 0 where it has committed none."""
-        consumer = AIOKafkaConsumer(**self._client, group_id=group, enable_auto_commit=False)
-        try:
-            await consumer.start()
+        async with started(
+            AIOKafkaConsumer(**self._client, group_id=group, enable_auto_commit=False)
+        ) as consumer:
             return {tp: await consumer.committed(tp) or 0 for tp in partitions}
-        finally:
-            await consumer.stop()
 
 
 def as_record(tp: TopicPartition, record: Any) -> Record:

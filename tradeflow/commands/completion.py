@@ -38,7 +38,9 @@ def completion_command(shell: str | None) -> None:
     found = get_completion_class(name) if name in SHELLS else None
     if found is None:
         raise click.UsageError(f"$SHELL is {name!r}: name one of {', '.join(SHELLS)}")
-    click.echo(found(root, {}, "tradeflow", VARIABLE).source())
+    # Fish would cut the words behind a completion at their first comma.
+    source = found(root, {}, "tradeflow", VARIABLE).source()
+    click.echo(source.replace('string split ","', 'string split --max 1 ","'))
 
 
 def complete_symbols(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -61,7 +61,7 @@ def in_words(error: Exception) -> click.ClickException:
     from tradeflow.kafka import KafkaError
     from tradeflow.partitions import PartitionMapError
     from tradeflow.ports import ListenError
-    from tradeflow.recording.form import RecordingError
+    from tradeflow.recording.form import RecordingError, WhatToRecord
     from tradeflow.settings import SettingsError
     from tradeflow.strategies import StrategyError
     from tradeflow.times import TimeError
@@ -71,7 +71,15 @@ def in_words(error: Exception) -> click.ClickException:
     from tradeflow.worker.operators import WordError
 
     match error:
-        case TimeError() | SettingsError() | PartitionMapError() | StrategyError() | NotLetIn():
+        case (
+            TimeError()
+            | SettingsError()
+            | PartitionMapError()
+            | StrategyError()
+            | WordError()
+            | WhatToRecord()
+            | NotLetIn()
+        ):
             return Misused(str(error))
         case kafka_client.KafkaError():
             return _no_kafka(error)
@@ -81,7 +89,6 @@ def in_words(error: Exception) -> click.ClickException:
             RecordingError()
             | NoTopicError()
             | NoTopic()
-            | WordError()
             | TopicError()
             | DisagreementError()
             | ListenError()

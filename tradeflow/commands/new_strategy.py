@@ -110,7 +110,7 @@ def new_strategy_command(name: str, directory: Path) -> None:
 
     NAME.py works as it is: it quotes on one exchange. test_NAME.py tries it on events that are made up there."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise click.ClickException(f"{name!r}: a module's name is needed: lower case letters, digits and _")
+        raise click.UsageError(f"{name!r}: a module's name is needed: lower case letters, digits and _")
     title = "".join(part.capitalize() for part in name.split("_"))
     files = {directory / f"{name}.py": STRATEGY, directory / f"test_{name}.py": TEST}
     for file in files:

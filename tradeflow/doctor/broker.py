@@ -16,6 +16,7 @@ from tradeflow.cluster.cluster import KafkaCluster
 from tradeflow.cluster.declared import differences
 from tradeflow.cluster.reader import KafkaReader
 from tradeflow.cluster.security import NotLetIn, client_options, why_not
+from tradeflow.cluster.started import started
 from tradeflow.doctor.configuration import Plan
 from tradeflow.doctor.finding import Finding, fault, note, ok
 from tradeflow.recording.topics import last_terms
@@ -171,8 +172,8 @@ async def _clock(config: Settings, client: Mapping[str, Any]) -> Finding:
     what, limit = "clock, beside the broker's", f"{MAX_OFFSET:g} s at most"
     topic = f"{config.app_id}-doctor-{uuid.uuid4().hex[:8]}"
     admin = AIOKafkaAdminClient(**client)
-    await admin.start()
     try:
+        await admin.start()
         made = await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=BROKERS_TIME)])
         if any(code for _, code, *_ in made.topic_errors):
             return note(what, "unknown: this client may not make a topic to measure it by", limit)
@@ -191,7 +192,7 @@ async def _clock(config: Settings, client: Mapping[str, Any]) -> Finding:
 async def _measure(client: Mapping[str, Any], topic: str) -> tuple[float, float]:
     """Seconds by which this clock is ahead, and the error of that: the quickest of some tries."""
     tries = []
-    async with AIOKafkaProducer(**client, acks="all") as producer:
+    async with started(AIOKafkaProducer(**client, acks="all")) as producer:
         for _ in range(4):
             began = time.time()
             sent = await producer.send_and_wait(topic, b"", partition=0)

@@ -35,6 +35,10 @@ class RecordingError(ValueError):
     """A file that is no recording, is damaged, or can't be used for this; the message says which and where."""
 
 
+class WhatToRecord(ValueError):
+    """Nobody can record that; the message says what is there."""
+
+
 class Record(NamedTuple):
     """A Kafka record, or a line of an exchange's frames."""
 

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tradeflow import topics
+from tradeflow.cluster.started import started
 from tradeflow.messages import SCHEMA_VERSION, Steer, Terms
 from tradeflow.partitions import PartitionMaps
 from tradeflow.strategies import Strategy
@@ -130,7 +131,7 @@ class Agreement:
         """The last terms of each scope."""
         said: dict[str, Terms] = {}
         partition = TopicPartition(topics.CONTROL, 0)
-        async with AIOKafkaConsumer(**self._connection, enable_auto_commit=False) as consumer:
+        async with started(AIOKafkaConsumer(**self._connection, enable_auto_commit=False)) as consumer:
             consumer.assign([partition])
             await consumer.seek_to_beginning(partition)
             end = (await consumer.end_offsets([partition]))[partition]
@@ -148,8 +149,8 @@ class Agreement:
         """A group that has members, of all that have ever said terms."""
         groups: Sequence[str] = sorted({*said, *self._terms} - {MAPS, RECORDS})
         admin = AIOKafkaAdminClient(**self._connection)
-        await admin.start()
         try:
+            await admin.start()
             for response in await admin.describe_consumer_groups(groups):
                 for _, group, _, _, _, members, *_ in response.groups:
                     if members:
@@ -159,7 +160,7 @@ class Agreement:
         return ""
 
     async def _say(self) -> None:
-        async with AIOKafkaProducer(**self._connection, acks="all") as producer:
+        async with started(AIOKafkaProducer(**self._connection, acks="all")) as producer:
             for scope, terms in self._terms.items():
                 record = Terms(scope=scope, terms=dict(terms), worker=self._worker, time=time.time_ns())
                 sent = await producer.send_and_wait(

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tradeflow import topics
+from tradeflow.cluster.started import started
 from tradeflow.messages import DeadLetter
 from tradeflow.worker.dead_letters import MAX_ORIGINAL
 
@@ -64,9 +65,7 @@ async def read_letters(
     """All that are in the topic now, in order; `unreadable` is told the place of what isn't a dead letter.
 
     Raises KafkaError, or NoTopic."""
-    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
-    try:
-        await consumer.start()
+    async with started(AIOKafkaConsumer(**options, enable_auto_commit=False)) as consumer:
         if topics.DEAD_LETTERS not in await consumer.topics():
             raise NoTopic(f"this Kafka has no topic {topics.DEAD_LETTERS}: no worker has run on it yet")
         numbers = consumer.partitions_for_topic(topics.DEAD_LETTERS) or {0}
@@ -82,8 +81,6 @@ async def read_letters(
                         )
                     except (msgspec.DecodeError, TypeError):
                         unreadable(f"{place.partition}@{record.offset}")
-    finally:
-        await consumer.stop()
 
 
 class Result(NamedTuple):
@@ -100,12 +97,9 @@ async def send_again(options: Mapping[str, Any], letters: list[Letter]) -> dict[
     producer = AIOKafkaProducer(
         **options, acks="all", enable_idempotence=True, max_request_size=topics.MAX_RECORD_BYTES
     )
-    try:
-        await producer.start()
+    async with started(producer):
         known = await producer.client.fetch_all_metadata()
         return {letter.place: await _send(producer, known, letter) for letter in letters}
-    finally:
-        await producer.stop()
 
 
 async def _send(producer: AIOKafkaProducer, known: Any, letter: Letter) -> Result:

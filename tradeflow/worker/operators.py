@@ -10,6 +10,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from tradeflow import topics
+from tradeflow.cluster.started import started
 from tradeflow.messages import Steer
 from tradeflow.messages.orders import AGENT_NAME
 from tradeflow.strategies import Strategy, StrategyError
@@ -82,7 +83,7 @@ def steer_for(
 
 async def say(connection: Mapping[str, Any], steer: Steer) -> int:
     """Put it into `control`; its offset there.  `connection`: aiokafka's arguments for any client."""
-    async with AIOKafkaProducer(**connection, acks="all") as producer:
+    async with started(AIOKafkaProducer(**connection, acks="all")) as producer:
         sent = await producer.send_and_wait(
             topics.CONTROL, msgspec.json.encode(steer), key=b"steer", partition=0
         )
