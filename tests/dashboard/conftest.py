@@ -25,7 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=tmp_path_factory.mktemp("dashboard"),
-        simulator_options=("--rate", "100", "--depth", "40"),
+        simulator_options=("--rate", "50", "--depth", "40"),
     )
     stack.env["TRADEFLOW_TOKEN"] = TOKEN
     with ExitStack() as running:

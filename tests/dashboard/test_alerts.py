@@ -52,7 +52,7 @@ class System:
             load_settings(web_port=free_port()),
             simulate=True,
             data_dir=directory,
-            simulator_options=("--rate", "50", "--depth", "20"),
+            simulator_options=("--rate", "30", "--depth", "20"),
         )
         self.stack.env |= {
             "REDIS_URL": redis.url,

@@ -34,7 +34,7 @@ def live_stack(data_dir: Path, **env: str) -> Stack:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=data_dir,
-        simulator_options=("--rate", "250", "--depth", "50"),
+        simulator_options=("--rate", "150", "--depth", "50"),
     )
     stack.env |= {"TRADEFLOW_SESSION_TIMEOUT": str(SESSION_TIMEOUT), **env}
     return stack

@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=tmp_path_factory.mktemp("api"),
-        simulator_options=("--rate", "100", "--depth", "30"),
+        simulator_options=("--rate", "40", "--depth", "30"),
     )
     stack.env |= {"TRADEFLOW_TOKEN": TOKEN, "TRADEFLOW_STREAM_CLIENTS": "2", "TRADEFLOW_SESSION_TIMEOUT": "6"}
     with stack:
@@ -53,7 +53,7 @@ def ready(stack: Stack) -> bool:
     partitions = [ask(url + "/ready").get("partitions") for url in urls(stack)]
     filled = ask(stack.web_url + "/stats").get("executions", {}).get("FILLED", 0)
     books = ask(stack.web_url + "/books")["books"]
-    return all(partitions) and filled > 20 and all(book["state"] == "live" for book in books)
+    return all(partitions) and filled > 8 and all(book["state"] == "live" for book in books)
 
 
 def urls(stack: Stack) -> list[str]:

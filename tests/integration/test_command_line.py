@@ -41,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=tmp_path_factory.mktemp("verbs"),
-        simulator_options=("--rate", "60", "--depth", "30"),
+        simulator_options=("--rate", "40", "--depth", "30"),
     )
     with stack:
         wait_live(stack)

@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=tmp_path_factory.mktemp("operators"),
-        simulator_options=("--rate", "150", "--depth", "50"),
+        simulator_options=("--rate", "60", "--depth", "50"),
     )
     stack.env |= {
         "STRATEGIES": "tests.integration.busy:Busy",

@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=tmp_path_factory.mktemp("agents"),
-        simulator_options=("--rate", "150", "--depth", "50"),
+        simulator_options=("--rate", "60", "--depth", "50"),
     )
     risk = stack.data_dir / "risk.toml"
     risk.write_text("[default]\nmax_signal_age_ms = 60_000")  # however busy the machine is

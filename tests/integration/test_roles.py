@@ -21,7 +21,7 @@ def test_feeds_and_strategies_in_workers_of_their_own(tmp_path: Path) -> None:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=tmp_path,
-        simulator_options=("--rate", "150", "--depth", "50"),
+        simulator_options=("--rate", "60", "--depth", "50"),
     )
     stack.env["TRADEFLOW_ROLE"] = "strategies"
     with stack:

@@ -140,7 +140,7 @@ def stack(secure: SecureKafka, tmp_path_factory: pytest.TempPathFactory) -> Iter
         simulate=True,
         data_dir=tmp_path_factory.mktemp("stack"),
         brokers=secure.sasl,
-        simulator_options=("--rate", "100", "--depth", "30"),
+        simulator_options=("--rate", "40", "--depth", "30"),
     )
     stack.env |= {**environment(secure, "plain"), **SECRETS, "TRADEFLOW_TOKEN": TOKEN}
     with stack:

@@ -55,6 +55,18 @@ def test_books_are_never_crossed_and_keep_their_depth(depth):
         assert min(len(book.bids), len(book.asks)) >= depth * 0.2
 
 
+@pytest.mark.parametrize("rate", [25, 60])
+def test_a_shallow_book_of_a_slow_market_does_not_run_dry(rate):
+    """There a book stands apart by more than all its levels, and has few steps to be filled again."""
+    market = Market(seed=3, depth=30, rate=rate, start=START)
+    sizes = [
+        min(len(update.book.bids), len(update.book.asks))
+        for step in range(6000)
+        for update in market.step(START + step)
+    ]
+    assert sum(size < 5 for size in sizes) < len(sizes) / 200, Counter(sizes)
+
+
 def test_ids_are_contiguous_and_times_grow():
     market = Market(seed=1, start=START)
     last = {book: (book.sequence, book.time) for book in market.books.values()}

@@ -181,6 +181,10 @@ class Market:
                 own.set(own.price_at(int(draw.expovariate(1 / 12.0))), 0)
             if len(own) > self.depth + 10:
                 own.set(own.price_at(len(own)), 0)
+        for own, other, price, sign in ((book.bids, book.asks, bid, -1), (book.asks, book.bids, ask, 1)):
+            if len(own) < self.depth // 2:  # the price has run through it: whoever quoted there quotes anew
+                for _ in range(self.depth // 4):
+                    self._add(book, own, other, price, sign, draw.uniform(0.0, self.depth))
         return trades
 
     def _add(self, book: MarketBook, own: Ladder, other: Ladder, price: int, sign: int, rank: float) -> None:
