@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=tmp_path_factory.mktemp("system"),
-        simulator_options=("--rate", "120", "--depth", "100"),
+        simulator_options=("--rate", "200", "--depth", "100"),
     )
     stack.env["TRADEFLOW_SESSION_TIMEOUT"] = str(SESSION_TIMEOUT)
     with stack:

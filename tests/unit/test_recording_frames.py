@@ -113,7 +113,7 @@ async def test_lines_are_those_of_cryptofeed(tmp_path):
 
 def test_an_exchange_that_nobody_can_serve_is_told(tmp_path):
     result = CliRunner().invoke(record_command, [str(tmp_path / "x.rec"), "--exchange", "nowhere"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nowhere" in result.output
     assert not (tmp_path / "x.rec").exists()
 

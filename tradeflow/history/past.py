@@ -123,24 +123,28 @@ class Past:
         best = None
         while low < high:
             middle = (low + high) // 2
-            found = await self._first_of(tp, middle, high, place)
-            if found is not None and target.is_after(found[1]):
-                low, best = found[0] + 1, found[1]
-            else:
+            frames, behind = await self._frames(tp, middle, high, place)
+            before = [frame for frame in frames if target.is_after(frame)]
+            if not before:
                 high = middle
+                continue
+            best = before[-1]
+            if len(before) < len(frames):
+                break
+            low = behind
         return best
 
-    async def _first_of(
+    async def _frames(
         self, tp: TopicPartition, first: int, end: int, place: Place
-    ) -> tuple[int, Keyframe] | None:
-        """(offset, keyframe) of a book's first keyframe between two offsets."""
+    ) -> tuple[list[Keyframe], int]:
+        """A book's keyframes in the first batch between two offsets that has any, and the offset behind that batch."""
+        exchange, symbol = place
         async for batch in self._reader.read(tp, first, end):
-            for record in batch:
-                if (record.key or b"").decode() == place[1]:
-                    frame = self._decode_frame(record.value or b"")
-                    if frame.exchange == place[0]:
-                        return record.offset, frame
-        return None
+            of_symbol = (record for record in batch if (record.key or b"").decode() == symbol)
+            frames = [self._decode_frame(record.value or b"") for record in of_symbol]
+            if of_book := [frame for frame in frames if frame.exchange == exchange]:
+                return of_book, batch[-1].offset + 1
+        return [], end
 
     def _event(self, record: Record) -> MarketEvent | None:
         try:
