@@ -18,12 +18,17 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from tradeflow.ports import free_port
-from tradeflow.worker.transport import Consumer, LoopConsumer
+from tradeflow.worker.transport import RECOVERY_FETCH, Consumer, LoopConsumer
 
 
-def make_consumer(kind: type[AIOKafkaConsumerThread]) -> Any:
+FETCHED = 256 * 1024
+
+
+def make_consumer(kind: type[AIOKafkaConsumerThread], in_recovery: bool = False) -> Any:
     consumer: Any = object.__new__(kind)
     consumer.consumer = SimpleNamespace(flow_active=True)
+    conf = SimpleNamespace(consumer_max_fetch_size=FETCHED)
+    consumer.app = SimpleNamespace(in_recovery=in_recovery, conf=conf)
     return consumer
 
 
@@ -54,6 +59,13 @@ async def test_without_a_limit_it_never_does() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
                 await make_consumer(AIOKafkaConsumerThread)._fetch_records(kafka, None, timeout=0.1)
+
+
+async def test_a_recovery_fetches_in_larger_pieces_and_what_is_left_behind_in_small_ones() -> None:
+    async with rebalancing() as kafka:
+        for in_recovery, size in ((True, RECOVERY_FETCH), (False, FETCHED)):
+            await make_consumer(LoopConsumer, in_recovery)._fetch_records(kafka, None, timeout=0.01)
+            assert kafka._fetcher._max_partition_fetch_bytes == size
 
 
 async def test_a_commit_is_made_whatever_is_fetched() -> None:

@@ -64,6 +64,8 @@ class State(Protocol):
 
 FETCH_GRACE = 0.25
 """Seconds by which a fetch may outlast its own timeout."""
+RECOVERY_FETCH = 4 * 1024 * 1024
+"""Bytes of a changelog partition that are fetched at once: for a moment, and nothing else waits in memory then."""
 AHEAD = 2_000
 """Records that wait for their agents, from which on no more are decoded: long before its turn that would take memory,
 the garbage collector's time, and the room of the processor's caches."""
@@ -114,6 +116,9 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         # aiokafka's fetch waits until a rebalance is over, and whoever stops the fetcher for that.  It takes records
         # out only where nothing is awaited: what is cancelled has lost none.
         # And all of them at once: for what is left behind it asks no more, but goes on waiting for other partitions.
+        conf = self.app.conf
+        fetched = RECOVERY_FETCH if self.app.in_recovery else conf.consumer_max_fetch_size
+        consumer._fetcher._max_partition_fetch_bytes = fetched
         with suppress(TimeoutError):
             async with asyncio.timeout(None if timeout is None else timeout + FETCH_GRACE):
                 return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
