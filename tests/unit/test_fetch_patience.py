@@ -20,7 +20,6 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from tradeflow.ports import free_port
 from tradeflow.worker.transport import RECOVERY_FETCH, Consumer, LoopConsumer
 
-
 FETCHED = 256 * 1024
 
 
