@@ -28,13 +28,13 @@ from tradeflow.settings import load_settings
 SESSION_TIMEOUT = 6.0
 
 
-def live_stack(data_dir: Path, **env: str) -> Stack:
-    """Simulators, and a worker with the shipped strategies, the gate and the paper exchange."""
+def live_stack(data_dir: Path, rate: int = 250, **env: str) -> Stack:
+    """Simulators of `rate` book updates a second, and a worker with the shipped strategies, gate and paper exchange."""
     stack = Stack(
         load_settings(web_port=free_port()),
         simulate=True,
         data_dir=data_dir,
-        simulator_options=("--rate", "150", "--depth", "50"),
+        simulator_options=("--rate", str(rate), "--depth", "50"),
     )
     stack.env |= {"TRADEFLOW_SESSION_TIMEOUT": str(SESSION_TIMEOUT), **env}
     return stack

@@ -17,7 +17,7 @@ from tradeflow.demo.stack import get
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
-RATE = 1_500
+RATE = 2_500
 
 
 def settle_and_check(cluster: Cluster, worker: Worker, load: Load) -> tuple[int, int]:
@@ -53,13 +53,13 @@ def test_killing_the_only_worker_twice_loses_and_changes_nothing(tmp_path: Path)
     with Cluster(tmp_path) as cluster:
         worker = cluster.worker().wait_ready()
         load = Load(cluster.maps)
-        with running(load.send, cluster.brokers, 27_000, RATE):
+        with running(load.send, cluster.brokers, 45_000, RATE):
             for pause, next_name in ((5.3, "w1"), (3.7, "elsewhere")):  # with its local state, and without
                 time.sleep(pause)
                 worker.kill()
                 worker = cluster.worker(next_name).wait_ready()
         orders, books = settle_and_check(cluster, worker, load)
-        assert orders > 3_000
+        assert orders > 5_000
         assert books == 15
 
 
@@ -67,7 +67,7 @@ def test_a_second_worker_joins_and_leaves_under_load(tmp_path: Path) -> None:
     with Cluster(tmp_path) as cluster:
         first = cluster.worker("w1").wait_ready()
         load = Load(cluster.maps, seed=2)
-        with running(load.send, cluster.brokers, 27_000, RATE):
+        with running(load.send, cluster.brokers, 45_000, RATE):
             time.sleep(3)
             second = cluster.worker("w2").wait_ready()
             time.sleep(4)
@@ -75,7 +75,7 @@ def test_a_second_worker_joins_and_leaves_under_load(tmp_path: Path) -> None:
             second.child.wait()
             time.sleep(2)
         orders, books = settle_and_check(cluster, first, load)
-        assert orders > 3_000
+        assert orders > 5_000
         assert books == 15
 
 
@@ -84,7 +84,7 @@ def test_a_killed_worker_is_replaced_by_the_other(tmp_path: Path) -> None:
         first = cluster.worker("w1").wait_ready()
         second = cluster.worker("w2").wait_ready()
         load = Load(cluster.maps, seed=3)
-        with running(load.send, cluster.brokers, 21_000, RATE):
+        with running(load.send, cluster.brokers, 35_000, RATE):
             time.sleep(5)
             first.kill()
             killed = time.monotonic()
@@ -102,4 +102,4 @@ def test_a_killed_worker_is_replaced_by_the_other(tmp_path: Path) -> None:
                     time.sleep(0.05)
             assert time.monotonic() - killed < SESSION_TIMEOUT + 5
         orders, _ = settle_and_check(cluster, second, load)
-        assert orders > 1_800
+        assert orders > 3_000

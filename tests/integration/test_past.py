@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + MOMENTS)]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with live_stack(tmp_path_factory.mktemp("past"), TRADEFLOW_KEYFRAME_INTERVAL="2") as stack:
+    with live_stack(tmp_path_factory.mktemp("past"), rate=150, TRADEFLOW_KEYFRAME_INTERVAL="2") as stack:
         deadline = time.monotonic() + 150
         while _filled(stack) < 3 or _frames(stack) < 60:
             stack.check()

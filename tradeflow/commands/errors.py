@@ -61,7 +61,7 @@ def in_words(error: Exception) -> click.ClickException:
     from tradeflow.kafka import KafkaError
     from tradeflow.partitions import PartitionMapError
     from tradeflow.ports import ListenError
-    from tradeflow.recording.form import RecordingError, WhatToRecord
+    from tradeflow.recording.form import NotRecordable, RecordingError
     from tradeflow.settings import SettingsError
     from tradeflow.strategies import StrategyError
     from tradeflow.times import TimeError
@@ -77,7 +77,7 @@ def in_words(error: Exception) -> click.ClickException:
             | PartitionMapError()
             | StrategyError()
             | WordError()
-            | WhatToRecord()
+            | NotRecordable()
             | NotLetIn()
         ):
             return Misused(str(error))

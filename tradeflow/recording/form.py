@@ -35,7 +35,7 @@ class RecordingError(ValueError):
     """A file that is no recording, is damaged, or can't be used for this; the message says which and where."""
 
 
-class WhatToRecord(ValueError):
+class NotRecordable(ValueError):
     """Nobody can record that; the message says what is there."""
 
 

@@ -15,7 +15,7 @@ from tradeflow.feeds.source import FeedError, Source
 from tradeflow.messages import Listing
 from tradeflow.partitions import load_maps
 from tradeflow.recording import frame_files as lines
-from tradeflow.recording.form import Header, Record, WhatToRecord, version
+from tradeflow.recording.form import Header, NotRecordable, Record, version
 from tradeflow.recording.writer import RecordingWriter
 from tradeflow.settings import Settings
 from tradeflow.symbols import canonical_symbol
@@ -96,7 +96,7 @@ async def record_frames(
 ) -> tuple[int, bool]:
     """Record while `go_on()`; connects again where a connection ends.  Returns how many lines, and True.
 
-    Raises WhatToRecord for an exchange or symbols that can't be."""
+    Raises NotRecordable for an exchange or symbols that can't be."""
     from cryptofeed.connection import Connection
 
     maps = load_maps(config.partition_maps)
@@ -104,9 +104,9 @@ async def record_frames(
     try:
         source: Any = make_source(exchange, chosen, config)
     except ValueError as error:
-        raise WhatToRecord(str(error)) from None
+        raise NotRecordable(str(error)) from None
     if not chosen:
-        raise WhatToRecord(f"name --symbols: {exchange} has no partition map")
+        raise NotRecordable(f"name --symbols: {exchange} has no partition map")
     header = Header(
         tradeflow=version(),
         holds="frames",

@@ -164,10 +164,9 @@ class Market:
         elif draw.random() < 0.15:
             # Nothing but the trade, so that the update shows exactly what it took.
             return self._trade(book, book.bids if draw.random() < 0.5 else book.asks)
+        sides = (book.bids, book.asks, bid, -1), (book.asks, book.bids, ask, 1)
         for _ in range(1 + (draw.random() < 0.4) + (draw.random() < 0.3)):
-            own, other, price, sign = (
-                (book.bids, book.asks, bid, -1) if draw.random() < 0.5 else (book.asks, book.bids, ask, 1)
-            )
+            own, other, price, sign = sides[0] if draw.random() < 0.5 else sides[1]
             kind = draw.random()
             if len(own) < self.depth:
                 # Thin: refill anywhere; and always at the touch first, if the touch has run away.
@@ -181,7 +180,7 @@ class Market:
                 own.set(own.price_at(int(draw.expovariate(1 / 12.0))), 0)
             if len(own) > self.depth + 10:
                 own.set(own.price_at(len(own)), 0)
-        for own, other, price, sign in ((book.bids, book.asks, bid, -1), (book.asks, book.bids, ask, 1)):
+        for own, other, price, sign in sides:
             if len(own) < self.depth // 2:  # the price has run through it: whoever quoted there quotes anew
                 for _ in range(self.depth // 4):
                     self._add(book, own, other, price, sign, draw.uniform(0.0, self.depth))

@@ -113,12 +113,12 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
+        app = self.app
+        size = RECOVERY_FETCH if app.in_recovery else app.conf.consumer_max_fetch_size
+        consumer._fetcher._max_partition_fetch_bytes = size
         # aiokafka's fetch waits until a rebalance is over, and whoever stops the fetcher for that.  It takes records
         # out only where nothing is awaited: what is cancelled has lost none.
         # And all of them at once: for what is left behind it asks no more, but goes on waiting for other partitions.
-        conf = self.app.conf
-        fetched = RECOVERY_FETCH if self.app.in_recovery else conf.consumer_max_fetch_size
-        consumer._fetcher._max_partition_fetch_bytes = fetched
         with suppress(TimeoutError):
             async with asyncio.timeout(None if timeout is None else timeout + FETCH_GRACE):
                 return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
