@@ -14,6 +14,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecord
 from faust.agents.manager import AgentManager
 from faust.app.base import App
@@ -73,6 +74,8 @@ SEAMS = [
     (Router, "table_metadata", ["table_name"]),
     (Service, "crash", ["reason"]),
     (AIOKafkaClient, "add_topic", ["topic"]),
+    (AIOKafkaClient, "send", ["node_id", "request", "group"]),
+    (FetchRequest, "build", ["request_struct_class"]),
     (MessageAccumulator, "add_batch", ["builder", "tp", "timeout"]),
     (MessageBatch, "wait_drain", ["timeout"]),
     (PartitionRecords, "_unpack_records", []),

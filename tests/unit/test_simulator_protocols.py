@@ -136,7 +136,10 @@ async def test_heartbeats_come_every_second():
 
 
 async def test_requests_that_an_exchange_refuses():
-    async with Simulator(Market(listed(), rate=5, depth=20)) as simulator, aiohttp.ClientSession() as session:
+    async with (
+        Simulator(Market(listed(), rate=100, depth=20)) as simulator,
+        aiohttp.ClientSession() as session,
+    ):
         urls = simulator.endpoints
         async with session.get(f"{urls['TRADEFLOW_BINANCE_REST_URL']}/api/v3/depth?symbol=NOPE") as response:
             assert response.status == 400

@@ -31,6 +31,7 @@ from faust.types import TP, Message
 from mode import Service
 from mode.utils.futures import maybe_async
 
+from tradeflow.worker.fetch_sessions import FetchSessions
 from tradeflow.worker.outbox import Outbox
 from tradeflow.worker.runs import RunScheduler, RunTopics
 
@@ -101,6 +102,7 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         consumer = super()._create_consumer(loop)
         transport: Any = self.transport
         consumer._key_deserializer = transport.run_topics
+        FetchSessions(consumer)
         return consumer
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
