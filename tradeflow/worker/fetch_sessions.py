@@ -17,7 +17,7 @@ Asked = dict[tuple[str, int], tuple[int, int]]
 
 
 class _Session(NamedTuple):
-    """What a broker remembers of the last request.  `epoch` 0: ask for everything, and close `id` if it is still there."""
+    """What a broker remembers of the last request.  `epoch` 0: ask for everything, and close `id` if it is there."""
 
     id: int = 0
     epoch: int = 0
@@ -57,7 +57,7 @@ class FetchSessions:
         return response
 
 
-class _Incremental(FetchRequest):
+class _Incremental(FetchRequest):  # type: ignore[misc]
     """A request with what differs from a session's last one."""
 
     def __init__(self, whole: FetchRequest, session: _Session, asked: Asked) -> None:
