@@ -149,6 +149,34 @@ async def test_books_that_are_taken_anew_stay_true(simulator, exchange):
     await check(samples, simulator, exchange)
 
 
+@pytest.mark.parametrize("exchange", ["binance", "bitmex"])
+async def test_what_waited_while_the_loop_stood_still_is_not_stamped_as_fresh(simulator, exchange):
+    """Twice, with hardly a moment between: as a worker that waits for its disk."""
+    records = Records()
+    source = simulator.source(exchange)
+    task = asyncio.create_task(source.run(records))
+    await until(lambda: set(records.books) == set(SYMBOLS[exchange]), 20)
+    await asyncio.sleep(0.5)
+    time.sleep(1.3)
+    await asyncio.sleep(0.02)
+    time.sleep(1.3)
+    await asyncio.sleep(1.5)
+    task.cancel()
+    await asyncio.wait([task])
+    updates = [fields for fields in records.of("book") if not fields["snapshot"]]
+    waited = [(fields["receipt_time"] - moment(fields["exchange_time"])) / 1e9 for fields in updates]
+    assert max(waited) < 0.5
+    assert min(waited) < -0.5, "nothing was read after a pause"
+    assert waited[-1] > -0.1
+    stamps = [fields["receipt_time"] for fields in updates]
+    assert stamps == sorted(stamps)
+
+
+def moment(sent: float | str) -> int:
+    """Nanoseconds."""
+    return nanoseconds(sent) if isinstance(sent, str) else int(sent * 1e9)
+
+
 class Trial:
     """A supervised feed and what it published."""
 

@@ -23,6 +23,7 @@ from cryptofeed.types import OrderBook, Trade
 from tradeflow.feeds.digits import exact
 from tradeflow.feeds.endpoints import REST_TIMEOUT, adapt, is_loopback, well_formed
 from tradeflow.feeds.instruments import Instruments, load_instruments
+from tradeflow.feeds.receipt_clock import ReceiptClock
 from tradeflow.feeds.source import FeedError, Sink, Source
 from tradeflow.messages import Level
 
@@ -161,15 +162,20 @@ class CryptofeedSource(Source):
         try:
             async with conn.connect() as connection, asyncio.TaskGroup() as group:
                 self._last_frame = time.monotonic()
-                watch = group.create_task(self._watch(connection.conn))
+                receipts = ReceiptClock()
+                beside = [
+                    group.create_task(receipts.keep_looking()),
+                    group.create_task(self._watch(connection.conn)),
+                ]
                 await authenticate(connection)
                 await subscribe(connection)
                 async for message in connection.read():
-                    feed.receipt_time = time.time_ns()
+                    feed.receipt_time = receipts.now()
                     self._last_frame = time.monotonic()
                     feed.sink.alive(feed.receipt_time)
                     await self._handle(feed, handler, message, connection)
-                watch.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             atexit.unregister(conn.__del__)
 
