@@ -50,12 +50,14 @@ class Exchange(FeedServer):
     def settings(self) -> Settings:
         return Settings(binance_rest_url=self.http, binance_ws_url=self.ws)
 
-    async def update(self, symbol: str, first: int, last: int, bids: Any = (), asks: Any = ()) -> None:
+    async def update(
+        self, symbol: str, first: int, last: int, bids: Any = (), asks: Any = (), kind: str = "depthUpdate"
+    ) -> None:
         await self.send(
             {
                 "stream": f"{symbol.lower()}@depth@100ms",
                 "data": {
-                    "e": "depthUpdate",
+                    "e": kind,
                     "E": 1633998511123,
                     "s": symbol,
                     "U": first,
@@ -215,6 +217,18 @@ async def test_a_gap_that_snapshots_cannot_close_ends_the_connection(exchange):
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(task, 5)
     assert "5 snapshots were older than update 104" in repr(caught.value.exceptions)
+
+
+async def test_what_is_no_update_in_a_books_stream_ends_the_connection(exchange):
+    sink = Records()
+    source = make_source("binance", ["BTC-USDT"], exchange.settings())
+    task = asyncio.create_task(source.run(sink))
+    await until(lambda: sink.of("book"))
+    await exchange.update("BTCUSDT", 101, 101, [["99", "1"]], kind="depthUpd5te")
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(task, 5)
+    assert "depthUpd5te" in repr(caught.value.exceptions)
+    assert len(sink.of("book")) == 1
 
 
 async def test_a_price_that_leaves_what_the_snapshot_knew_takes_a_new_one(exchange):

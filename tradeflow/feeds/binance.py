@@ -9,7 +9,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import aiohttp
 import msgspec
@@ -55,6 +55,7 @@ class Depth(msgspec.Struct):
 
 
 class DepthUpdate(msgspec.Struct):
+    e: Literal["depthUpdate"]
     E: Id
     s: str
     U: Id
