@@ -140,6 +140,18 @@ def test_every_problem_leads_to_what_it_means(stack: Stack) -> None:
     assert ask(stack.web_url + problem["type"])["title"] == problem["title"] == "unknown order"
 
 
+def test_orders_of_one_strategy_exchange_or_symbol(stack: Stack) -> None:
+    every = ask(f"{stack.web_url}/orders?limit=1000")["orders"]
+    for name in ("strategy", "exchange", "symbol"):
+        wanted = every[-1][name]
+        found = ask(f"{stack.web_url}/orders?limit=1000&{name}={wanted}")["orders"]
+        assert {order[name] for order in found} == {wanted}
+        known = [order["order_id"] for order in every if order[name] == wanted]
+        assert [order["order_id"] for order in found][-len(known) :] == known
+    one = ask(f"{stack.web_url}/orders?limit=1&strategy={every[-1]['strategy']}&exchange=nowhere")
+    assert (one.status, one["orders"], one["next"]) == (200, [], None)
+
+
 # --- lists in parts ---
 
 

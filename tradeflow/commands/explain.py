@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tradeflow.cluster.reader import KafkaReader
 from tradeflow.cluster.security import client_options
-from tradeflow.commands.verb import json_option, say_json, verb
+from tradeflow.commands.verb import json_option, say_json, terminal, verb
 from tradeflow.history.explain import Deployment, Explanation, SeenBook, explain
 from tradeflow.messages import Execution, Order
 from tradeflow.partitions import load_maps
@@ -42,7 +42,7 @@ def explain_command(order_id: str, depth: int, as_json: bool) -> None:
     if as_json:
         say_json(msgspec.to_builtins(found))
     else:
-        show(found, Console(highlight=False))
+        show(found, terminal())
 
 
 async def _explain(order_id: str, depth: int) -> Explanation:
@@ -73,7 +73,7 @@ def show(found: Explanation, console: Console) -> None:
             "(are STRATEGIES and strategies.toml here the workers'?)"
         )
     else:
-        values = ", ".join(f"{name}={_short(value)}" for name, value in found.parameters.items())
+        values = ", ".join(f"{name}={_text(value)}" for name, value in found.parameters.items())
         console.print(f"parameters {order.params_hash}: {escape(values)}")
     for book in found.books:
         console.print(_book(book))
@@ -149,6 +149,5 @@ def _rows(found: Explanation) -> Iterator[tuple[str, str, str, str]]:
         before = stage.time
 
 
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text.strip('"') if len(text) < 60 else f"{text[:57]}..."
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -88,12 +88,12 @@ def comma_list(context: click.Context, parameter: click.Parameter, value: str) -
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def terminal() -> Console:
+def terminal(*, stderr: bool = False) -> Console:
     """For tables: where there is no terminal a line is as long as it has to be."""
     from rich.console import Console
 
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=1000)
+    found = Console(highlight=False, stderr=stderr)
+    return found if found.is_terminal else Console(highlight=False, stderr=stderr, width=1000)
 
 
 def say_json(value: Any) -> None:

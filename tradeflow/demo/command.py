@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from tradeflow.commands.verb import json_option, say_json, verb
+from tradeflow.commands.verb import json_option, say_json, terminal, verb
 from tradeflow.demo.addresses import exports, kafka_port
 from tradeflow.demo.child import ChildFailed
 from tradeflow.demo.display import Summary, screen
@@ -84,7 +85,7 @@ def _main(
     """`as_json`: only the summary goes to standard output."""
     if as_json and seconds is None:
         raise click.UsageError("--json is the summary's form, which only --seconds has")
-    console = Console(highlight=False, stderr=as_json)
+    console = terminal(stderr=as_json)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = load_settings()
@@ -102,7 +103,7 @@ def _main(
         try:
             with status:
                 stack.start()
-            _watch(stack, seconds, console)
+            interrupted = _watch(stack, seconds, console)
             summary = _summary(stack, round(seconds or 0))
             if as_json:
                 say_json(summary.as_dict())
@@ -117,11 +118,13 @@ def _main(
             stack.stop()
     except KeyboardInterrupt:
         sys.exit(0 if seconds is None else 130)
+    if interrupted:
+        sys.exit(0 if seconds is None else 130)
     sys.exit(1 if summary.problems else 0)
 
 
-def _watch(stack: Stack, seconds: float | None, console: Console) -> None:
-    """Show the books until the time is up or Ctrl-C."""
+def _watch(stack: Stack, seconds: float | None, console: Console) -> bool:
+    """Show the books until the time is up, or Ctrl-C: then True."""
     console.print(
         f"Dashboard: {stack.web_url}/   Kafka: {stack.brokers}   logs: {stack.data_dir}", soft_wrap=True
     )
@@ -129,24 +132,31 @@ def _watch(stack: Stack, seconds: float | None, console: Console) -> None:
         console.print(f"For verbs in other terminals: export {elsewhere}", soft_wrap=True)
     started = time.monotonic()
     all_live: float | None = None
-    with Live(
-        console=console, refresh_per_second=4, transient=True, auto_refresh=console.is_terminal
-    ) as live:
+    with (
+        Live(console=console, refresh_per_second=4, transient=True, auto_refresh=console.is_terminal) as live,
+        suppress(KeyboardInterrupt),
+    ):
         while True:
             stack.check()
             books, stats, runs = _look(stack)
             now = time.monotonic()
             if all_live is None and books and all(book["state"] == "live" for book in books):
                 all_live = now
+                if not console.is_terminal:
+                    ends = "SIGINT ends it" if seconds is None else f"ends in {seconds:g} s"
+                    console.print(
+                        f"{len(books)} books are live; {ends}, with a summary (a terminal shows the books)"
+                    )
             if seconds is None:
                 remaining = None
             else:
                 remaining = (all_live or started + WARM_UP) + seconds - now
                 if remaining <= 0:
-                    break
+                    return False
             if console.is_terminal:
                 live.update(screen(books, stats, runs, stack.web_url, remaining))
             time.sleep(REFRESH)
+    return True
 
 
 def _summary(stack: Stack, seconds: int) -> Summary:

@@ -157,7 +157,8 @@ class Summary:
             "raw → order",
             "no orders"
             if latency["p50"] is None
-            else f"p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms, {latency['count']} orders",
+            else f"p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms, of {latency['count']} orders"
+            " that a book or trade caused",
         )
         orders = sorted(self.stats["orders"].items())
         table.add_row("orders", ", ".join(f"{name} {count}" for name, count in orders) or "none")

@@ -151,9 +151,7 @@ class Trading:
         if self._gate is None:
             return ""
         words = [self._gate.halts.on(strategy, symbol) for symbol in symbols]
-        return "; ".join(
-            f"{scope}: {halt.action} (by {halt.by}: {halt.reason})" for scope, halt in filter(None, words)
-        )
+        return "; ".join(f"{scope}: {halt.action} (by {halt.origin})" for scope, halt in filter(None, words))
 
     @property
     def counts(self) -> dict[str, int]:

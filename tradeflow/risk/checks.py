@@ -118,7 +118,7 @@ def reduce_only(case: Case) -> Denial | None:
         "REDUCE_ONLY",
         text(left),
         "0",
-        f"{scope} is reduce-only (by {halt.by}: {halt.reason}): with what is open on its side the order may take "
+        f"{scope} is reduce-only (by {halt.origin}): with what is open on its side the order may take "
         f"the position from {text(case.exposure.size)} to {text(left)}, beyond 0",
     )
 

@@ -94,7 +94,7 @@ class RiskGate:
         halt = self.halts.on(order.strategy, order.symbol)
         if halt is not None and halt[1].action == "halt":
             scope, word = halt
-            reason = f"{scope} is halted (by {word.by}: {word.reason}): resume it first"
+            reason = f"{scope} is halted (by {word.origin}): resume it first"
             return Denial("HALTED", scope, "resume", reason)
         bounds = self._bounds_of(order)
         age, oldest = now - order.event_time, bounds.max_signal_age_ms

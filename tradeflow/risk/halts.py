@@ -16,6 +16,11 @@ class Halt(NamedTuple):
     time: int
     """When it was said: event time."""
 
+    @property
+    def origin(self) -> str:
+        """Who, and why, if that was said."""
+        return f"{self.by}: {self.reason}" if self.reason else self.by
+
 
 class Halts:
     """One word a scope (strategy, symbol), empty = all; of those that reach an order, `halt` outweighs `reduce-only`.

@@ -27,6 +27,8 @@ Cursor = Annotated[
 ]
 Limit = Annotated[int, Meta(ge=1, le=MAX_ROWS, description="Rows of one answer.")]
 
+Name = Annotated[str, Meta(min_length=1, max_length=200, description="Only those of this one.")]
+
 
 class Paged(Query, frozen=True, kw_only=True):
     """Of a list that is known whole."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from tradeflow.history.explain import Explanation
 from tradeflow.market import Market
@@ -14,7 +15,7 @@ from tradeflow.web import past
 from tradeflow.web.books import age_ms
 from tradeflow.web.pages import page
 from tradeflow.web.paging import part_of
-from tradeflow.web.parameters import Depth, Newest, Paged, Query
+from tradeflow.web.parameters import Depth, Name, Newest, Paged, Query
 from tradeflow.web.peers import forwarded, of_all_workers
 from tradeflow.web.problems import LOST_CURSOR, OF_PAST, UNKNOWN_ORDER, Problem
 from tradeflow.web.served import (
@@ -32,10 +33,20 @@ from tradeflow.wiring import config, feed_service, markets, tail
 from tradeflow.worker.tail import MAX_EXECUTIONS, MAX_ORDERS, KnownOrder
 
 
+class OrdersQuery(Newest, frozen=True, kw_only=True):
+    strategy: Name | UnsetType = UNSET
+    exchange: Name | UnsetType = UNSET
+    symbol: Name | UnsetType = UNSET
+
+    def wants(self, known: KnownOrder) -> bool:
+        wanted = {"strategy": self.strategy, "exchange": self.exchange, "symbol": self.symbol}
+        return all(value in (UNSET, getattr(known.order, name)) for name, value in wanted.items())
+
+
 @page("/orders", LOST_CURSOR)
-async def orders(request: web.Request, query: Newest) -> Orders:
-    """The last orders, newest first, each with what has become of it."""
-    rows, following = part_of(tail.orders(MAX_ORDERS), query, _order_id)
+async def orders(request: web.Request, query: OrdersQuery) -> Orders:
+    """The last orders, newest first, each with what has become of it; only those of a strategy, exchange or symbol."""
+    rows, following = part_of(filter(query.wants, tail.orders(MAX_ORDERS)), query, _order_id)
     return Orders([with_status(one) for one in rows], following)
 
 
