@@ -93,6 +93,21 @@ async def test_a_second_partial_replaces_the_book(exchange, feed):
     assert feed.of("book")[1]["snapshot"] and feed.books["BTC-USD-PERP"] == ({"29000": "1"}, {})
 
 
+async def test_a_row_of_a_book_that_is_not_subscribed_ends_the_connection(exchange):
+    """A garbled name: the row was one of our books', whose level would stay for ever."""
+    records = Records()
+    settings = Settings(bitmex_rest_url=exchange.http, bitmex_ws_url=f"{exchange.ws}/realtime")
+    task = asyncio.create_task(make_source("bitmex", ["BTC-USD-PERP"], settings).run(records))
+    await until(lambda: exchange.received)
+    await exchange.send(PARTIAL)
+    await until(lambda: records.of("book"))
+    await exchange.send(table("delete", level(2, "Buy", symbol="XBTUSE")))
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(task, 5)
+    assert "delete of a book that isn't subscribed: 'XBTUSE'" in repr(caught.value.exceptions)
+    assert len(records.of("book")) == 1
+
+
 UNSUBSCRIBED = {
     "success": True,
     "unsubscribe": "orderBookL2:XBTUSD",

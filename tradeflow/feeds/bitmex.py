@@ -153,6 +153,7 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
 
         self._levels: dict[str, Levels] = {}
         """Of each book that has had its partial, and no gap since."""
+        self._subscribed = frozenset(self.subscription["orderBookL2"])
         self._anew = Resubscriptions(ask, refresh_seconds=self.refresh_seconds)
         self._anew.rotate(self.subscription["orderBookL2"])
         await super().subscribe(conn)
@@ -178,6 +179,8 @@ class BitmexFeed(Bitmex):  # type: ignore[misc]
         if not rows:
             return
         name, is_partial = rows[0].symbol, action == "partial"
+        if name not in self._subscribed:
+            raise FeedError(f"{action} of a book that isn't subscribed: {name[:100]!r}")
         if not self._anew.passes(name, is_partial):
             return
         if is_partial:
