@@ -79,7 +79,7 @@ def test_a_worker_that_joins_takes_over_from_the_killed_one_and_another_comes_an
             time.sleep(3)
             third.signal(signal.SIGTERM)
             third.child.wait()
-            time.sleep(1)
+            serves_every_book(cluster, second, within=SESSION_TIMEOUT + 5)
         orders, books = settle_and_check(cluster, second, load)
         assert orders > 6_000
         assert books == 15
