@@ -117,7 +117,7 @@ def _main(
             console.print("Stopping")
             stack.stop()
     except KeyboardInterrupt:
-        sys.exit(0 if seconds is None else 130)
+        interrupted = True
     if interrupted:
         sys.exit(0 if seconds is None else 130)
     sys.exit(1 if summary.problems else 0)

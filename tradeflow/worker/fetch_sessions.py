@@ -1,7 +1,7 @@
 """Incremental fetches (KIP-227): a request names the partitions that moved, an answer those that have something.
 
 aiokafka names every partition in each request and gets an answer for each, both in pure Python.  A worker follows some
-forty of them, and near the end of a log a fetch brings records of one or two: the others were half of its cost.
+forty of them, and near the end of a log a fetch brings records of one or two (docs/adr/0017-incremental-fetches.md).
 """
 
 from __future__ import annotations
