@@ -36,12 +36,13 @@ from tradeflow.worker.agreement import (
     record_terms,
 )
 from tradeflow.worker.changes import BookChanges
-from tradeflow.worker.checkpoint import TABLES, Markets, StateTable, StateTables, claim_data_dir
+from tradeflow.worker.checkpoint import Markets
 from tradeflow.worker.garbage import settle_garbage
 from tradeflow.worker.outbox import Outbox
 from tradeflow.worker.plain_orders import PlainOrders
 from tradeflow.worker.quiet import quiet_kafka
 from tradeflow.worker.runs import RunSchema
+from tradeflow.worker.state_tables import TABLES, StateTable, StateTables, claim_data_dir
 from tradeflow.worker.steering import Steering
 from tradeflow.worker.tail import Tail
 from tradeflow.worker.trading_setup import TradingSetup, read_trading
@@ -227,7 +228,7 @@ assignments_topic = run_topic(topics.FEED_ASSIGNMENTS, type=ResyncRequest)
 tables = {name: state_table(name) for name in TABLES} if config.role != "feeds" else {}
 changes = BookChanges(app)
 book_changes = changes.channel
-markets = Markets(topics.MARKET_EVENTS, tables, outbox, create_market)
+markets = Markets(topics.MARKET_EVENTS, tables, outbox, create_market, lambda: app.consumer_generation_id)
 app.transport = Transport(
     [URL(f"kafka://{config.kafka_brokers}")], app, outbox=outbox, state=markets, run_topics=run_topics
 )

@@ -103,8 +103,20 @@ def compare(sent: dict[Any, set[Any]], expected: dict[Any, Any], what: str) -> N
     wrong = [key for key, contents in sent.items() if expected.get(key) not in contents]
     summary = (len(missing), len(extra), len(several), len(wrong))
     assert summary == (0, 0, 0, 0), (
-        f"{what}: (missing, extra, several contents, wrong) = {summary} of {len(sent)}"
+        f"{what}: (missing, extra, several contents, wrong) = {summary} of {len(sent)}\n"
+        f"missing: {tallied(expected[key] for key in missing)}\n"
+        f"extra: {tallied(content for key in extra for content in sent[key])}\n"
+        f"several: {[sent[key] for key in several[:3]]}"
     )
+
+
+def tallied(found: Iterable[Order | Execution]) -> dict[str, tuple[int, Any]]:
+    """How many there are of each kind, and the earliest of it."""
+    kinds: dict[str, list[Any]] = defaultdict(list)
+    for one in found:
+        said = f"{one.command} {one.strategy}" if isinstance(one, Order) else str(one.status)
+        kinds[f"{said} {one.exchange}/{one.symbol}"].append(one)
+    return {kind: (len(of), min(of, key=lambda one: one.event_time)) for kind, of in sorted(kinds.items())}
 
 
 def check_books(worker: Worker, reference: Reference, books: Iterable[tuple[str, str]]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from market_log import BOOKS, delta, snapshot, trade
 
@@ -17,7 +19,7 @@ BINANCE, KRAKEN = ("order_books", "binance/BTC-USDT"), ("order_books", "kraken/B
 class _Table:
     """As much of a StateTable as an empty partition needs."""
 
-    def _stored(self, partition, key):
+    def stored(self, partition, key):
         return None
 
 
@@ -33,8 +35,8 @@ def markets(monkeypatch):
         {"order_books": _Table(), "strategy_states": _Table()},
         outbox,
         lambda number: Market(number, BOOKS),
+        lambda: 1,
     )
-    monkeypatch.setattr("tradeflow.worker.checkpoint._Slots.read", lambda slots, table, key: None)
     monkeypatch.setattr(markets, "_write", written)
     return markets
 
@@ -68,3 +70,27 @@ async def test_a_rewind_forgets_what_was_taken(markets):
     apply(markets, 8, snapshot(exchange="kraken"))
     (cut,) = markets.take()
     assert cut.writes.keys() == {MARKET, KRAKEN}
+
+
+async def test_who_gives_up_waiting_for_one_that_is_being_saved_takes_nothing_of_it_back(markets, monkeypatch):
+    begun, broker = [], asyncio.Event()
+
+    async def slowly(records):
+        begun.append([key for _, (_, key, _) in records])
+        await broker.wait()
+
+    monkeypatch.setattr(markets, "_write", slowly)
+    apply(markets, 7, snapshot())
+    first = asyncio.create_task(markets.save(markets.take()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.cancel()
+    apply(markets, 8, delta(1))
+    second = asyncio.create_task(markets.save(markets.take()))
+    await asyncio.sleep(0)
+    assert first.cancelled()
+    assert len(begun) == 1, "no other before it has ended"
+
+    broker.set()
+    await second
+    assert [keys[-1] for keys in begun] == [b"binance/BTC-USDT#0", b"cut", b"binance/BTC-USDT#1", b"cut"]

@@ -7,7 +7,7 @@ import asyncio
 import faust
 import pytest
 
-from tradeflow.worker.checkpoint import StateTables
+from tradeflow.worker.state_tables import StateTables
 
 
 @pytest.fixture

@@ -133,7 +133,8 @@ async def read_checkpoint(
     """The state of the last complete checkpoint that a group's workers left: partition → (cut, (table, key) → value).
 
     Raises NoTopicError where it never ran, LookupError if they have gone on too far meanwhile."""
-    from tradeflow.worker.checkpoint import CUT_KEY, TABLES, cut_of, state_at
+    from tradeflow.worker.slots import CUT_KEY, cut_of, replaces, state_at
+    from tradeflow.worker.state_tables import TABLES
 
     names = {f"{group}-{table}-changelog": table for table in TABLES}
     partitions = await reader.partitions(names)
@@ -144,11 +145,7 @@ async def read_checkpoint(
         last: dict[bytes, bytes] = {}
         async for batch in reader.read(tp, begins[tp], ends[tp]):
             for record in batch:
-                if (
-                    record.key
-                    and record.value
-                    and cut_of(record.value) >= cut_of(last.get(record.key, record.value))
-                ):
+                if record.key and record.value and replaces(record.value, last.get(record.key, record.value)):
                     last[record.key] = record.value
         for key, value in last.items():
             if key == CUT_KEY.encode():

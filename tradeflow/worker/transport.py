@@ -54,7 +54,10 @@ class State(Protocol):
         """A cut of every partition that moved; synchronous, so it falls between two runs."""
 
     async def save(self, cuts: Iterable[Cut]) -> None:
-        """Make the cuts durable; returns when the broker has acknowledged them."""
+        """Make the cuts durable; returns when the broker has acknowledged them.  Goes on when its caller gives up."""
+
+    async def settled(self) -> None:
+        """Wait until no cut is being saved."""
 
     def reset(self) -> None:
         """Forget all live state: it is loaded again from the tables."""
@@ -209,6 +212,7 @@ class Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         async with self._checkpoint_lock:  # a checkpoint in flight ends before its state is loaded again
+            await self.transport.state.settled()
             await super().perform_seek()
             self._rewinds += 1
             self._reading.clear()
