@@ -1,5 +1,6 @@
-"""`python -m tests.faults.dying N ARGUMENTS…`: the command line of tradeflow, that kills itself (-9) at the worst moment
-of a checkpoint: all of it is in Kafka but the marks that make it count, which would be its Nth and later ones."""
+"""`python -m tests.faults.dying N ARGUMENTS…`: the command line of tradeflow, that kills itself at the worst moment.
+
+All of a checkpoint is in Kafka but its marks, which would be the worker's Nth and later ones: then it is kill -9."""
 
 import os
 import runpy

@@ -72,7 +72,9 @@ async def test_a_rewind_forgets_what_was_taken(markets):
     assert cut.writes.keys() == {MARKET, KRAKEN}
 
 
-async def test_who_gives_up_waiting_for_one_that_is_being_saved_takes_nothing_of_it_back(markets, monkeypatch):
+async def test_who_gives_up_waiting_for_one_that_is_being_saved_takes_nothing_of_it_back(
+    markets, monkeypatch
+):
     begun, broker = [], asyncio.Event()
 
     async def slowly(records):

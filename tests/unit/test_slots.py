@@ -69,7 +69,9 @@ lives = st.lists(
 
 @settings(max_examples=400, deadline=None)
 @given(lives)
-def test_every_life_begins_with_the_state_of_a_whole_cut(lives: list[tuple[bool, list[int], int, int]]) -> None:
+def test_every_life_begins_with_the_state_of_a_whole_cut(
+    lives: list[tuple[bool, list[int], int, int]],
+) -> None:
     changelog: list[tuple[bytes, bytes]] = []
     before, late = Table(), []
     for generation, (local, steps, out, held) in enumerate(lives):
