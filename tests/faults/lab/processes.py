@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 
-from tests.faults.cluster import SESSION_TIMEOUT
+from tests.faults.cluster import SESSION_TIMEOUT, until
 from tests.faults.lab.fault import QUIET, Fault, Span, lasting
 from tests.faults.lab.samples import Place
 from tests.faults.lab.system import System
@@ -34,6 +34,28 @@ class Killed(WorkerFault):
         time.sleep(system.random.uniform(0, 1))  # anywhere between two checkpoints
         with lasting() as watch:
             system.workers[self.worker].kill()
+        return Span(watch.begun, watch.begun)
+
+
+class KilledAgain(WorkerFault):
+    """Who takes over from a killed worker is killed in its turn, around its first checkpoint."""
+
+    name = "worker: kill -9, then of who has taken over"
+    times = 6
+    live_limit = SESSION_TIMEOUT + 10  # with the start of both workers
+
+    def places(self, system: System) -> set[Place]:
+        return set(system.places)
+
+    def inject(self, system: System) -> Span:
+        first = system.any_worker()
+        second = next(name for name in system.workers if name != first)
+        system.workers[first].kill()
+        until(lambda: system.owns_everything(second), SESSION_TIMEOUT + 10, f"{second} takes over")
+        time.sleep(system.random.uniform(0, 1.5))
+        with lasting() as watch:
+            system.workers[second].kill()
+        system.revive()
         return Span(watch.begun, watch.begun)
 
 

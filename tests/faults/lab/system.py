@@ -95,6 +95,11 @@ class System:
             (feed["exchange"], symbol) for feed in get(request)["feeds"] for symbol in feed["symbols"]
         }
 
+    def owns_everything(self, name: str) -> bool:
+        with contextlib.suppress(OSError):
+            return len(get(f"{self.workers[name].url}/ready")["partitions"]) == self.cluster.maps.symbols.count
+        return False
+
     def of_exchange(self, exchange: str) -> set[Place]:
         return {place for place in self.places if place[0] == exchange}
 

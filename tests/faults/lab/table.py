@@ -27,6 +27,7 @@ KINDS: tuple[type[Fault], ...] = (
     processes.Terminated,
     processes.Frozen,
     processes.LostDirectory,
+    processes.KilledAgain,
     processes.Killed,
     disks.WorkerDiskFull,
     disks.BrokerDiskFull,
