@@ -97,7 +97,9 @@ class System:
 
     def owns_everything(self, name: str) -> bool:
         with contextlib.suppress(OSError):
-            return len(get(f"{self.workers[name].url}/ready")["partitions"]) == self.cluster.maps.symbols.count
+            return (
+                len(get(f"{self.workers[name].url}/ready")["partitions"]) == self.cluster.maps.symbols.count
+            )
         return False
 
     def of_exchange(self, exchange: str) -> set[Place]:
