@@ -14,6 +14,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from tradeflow.topics import TopicSpec, declare_topics
 from tradeflow.worker.fetch_sessions import FetchSessions, _Session
+from tradeflow.worker.transport import Fetcher
 
 pytestmark = pytest.mark.integration
 
@@ -87,6 +88,30 @@ async def test_near_the_end_a_fetch_costs_what_moved(
     assert max(answered for _, answered in late) <= 2
     # What no record has come to is known all the same.
     assert all(watched.consumer.highwater(tp) in (2, 3) for tp in watched.partitions)
+
+
+async def test_partitions_are_looked_at_once_for_what_a_fetch_brings(
+    watched: Watched, producer: AIOKafkaProducer, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert type(watched.consumer._fetcher) is Fetcher
+    looked = 0
+    replica = Fetcher._select_read_replica
+
+    def look(self: Fetcher, tp: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        return replica(self, tp)
+
+    monkeypatch.setattr(Fetcher, "_select_read_replica", look)
+    await producer.send_and_wait(topic, b"first", partition=0)
+    assert await watched.values(1) == [b"first"]
+    looked, fetched = 0, len(watched.fetches)
+    for number in range(1, 40):
+        value = b"%d" % number
+        await producer.send_and_wait(topic, value, partition=number % PARTITIONS)
+        assert await watched.values(1) == [value]
+    fetches = len(watched.fetches) - fetched
+    assert looked <= (fetches + 1) * (PARTITIONS + 1), f"{looked} of {PARTITIONS} for {fetches} fetches"
 
 
 async def test_a_paused_partition_is_not_answered_and_goes_on_where_it_was(

@@ -23,8 +23,22 @@ class _Table:
         return None
 
 
-async def written(records):
+async def written(records, hold):
     """Acknowledged at once."""
+    return True
+
+
+class _Hold:
+    """`proofs`: what the broker says, one after the other; then that all is well."""
+
+    def __init__(self, *proofs):
+        self.proofs = list(proofs)
+
+    def held(self):
+        return True
+
+    async def prove(self):
+        return self.proofs.pop(0) if self.proofs else True
 
 
 @pytest.fixture
@@ -57,7 +71,7 @@ async def test_what_a_refused_checkpoint_took_is_part_of_the_next_one(markets):
     assert cut.writes[TAPE] == refused.writes[TAPE]
     assert cut.writes[BINANCE] != refused.writes[BINANCE], "of what was taken twice the later one"
 
-    await markets.save([cut])
+    assert await markets.save([cut], _Hold())
     apply(markets, 9, delta(1, exchange="kraken"))
     (after,) = markets.take()
     assert after.writes.keys() == {MARKET, KRAKEN}, "what is saved isn't written again"
@@ -77,18 +91,19 @@ async def test_who_gives_up_waiting_for_one_that_is_being_saved_takes_nothing_of
 ):
     begun, broker = [], asyncio.Event()
 
-    async def slowly(records):
-        begun.append([key for _, (_, key, _) in records])
+    async def slowly(records, hold):
+        begun.append([record.key for record in records])
         await broker.wait()
+        return True
 
     monkeypatch.setattr(markets, "_write", slowly)
     apply(markets, 7, snapshot())
-    first = asyncio.create_task(markets.save(markets.take()))
+    first = asyncio.create_task(markets.save(markets.take(), _Hold()))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     first.cancel()
     apply(markets, 8, delta(1))
-    second = asyncio.create_task(markets.save(markets.take()))
+    second = asyncio.create_task(markets.save(markets.take(), _Hold()))
     await asyncio.sleep(0)
     assert first.cancelled()
     assert len(begun) == 1, "no other before it has ended"
@@ -96,3 +111,24 @@ async def test_who_gives_up_waiting_for_one_that_is_being_saved_takes_nothing_of
     broker.set()
     await second
     assert [keys[-1] for keys in begun] == [b"binance/BTC-USDT#0", b"cut", b"binance/BTC-USDT#1", b"cut"]
+
+
+async def test_no_mark_of_who_has_lost_the_partition(markets, monkeypatch):
+    keys = []
+
+    async def noted(records, hold):
+        keys.extend(record.key for record in records)
+        return True
+
+    monkeypatch.setattr(markets, "_write", noted)
+    apply(markets, 7, snapshot())
+    assert not await markets.save(markets.take(), _Hold(False))
+    assert b"cut" not in keys
+
+    apply(markets, 8, delta(1))
+    assert await markets.save(markets.take(), _Hold())
+    assert [key for key in keys if key.startswith((b"cut", b"binance"))] == [
+        b"binance/BTC-USDT#0",
+        b"binance/BTC-USDT#0",
+        b"cut",
+    ]

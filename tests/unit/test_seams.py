@@ -12,7 +12,7 @@ import typing
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecord
@@ -79,6 +79,8 @@ SEAMS = [
     (MessageAccumulator, "add_batch", ["builder", "tp", "timeout"]),
     (MessageBatch, "wait_drain", ["timeout"]),
     (PartitionRecords, "_unpack_records", []),
+    (Fetcher, "_get_actions_per_node", ["assignment"]),
+    (Fetcher, "_select_read_replica", ["tp"]),
     (BatchBuilder, "append", ["timestamp", "key", "value", "headers"]),
 ]
 

@@ -53,7 +53,7 @@ class Life:
         writes: Any = {place: value for place, value in new.items() if value != as_of(place[1], self.offset)}
         self.offset = offset
         records = [*self.slots.records(writes, offset), self.slots.mark(offset)]
-        return [(key, value) for _, key, value in records], lambda: self.slots.completed(writes, offset)
+        return [(one.key, one.value) for one in records], lambda: self.slots.completed(writes, offset)
 
 
 lives = st.lists(

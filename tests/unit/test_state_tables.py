@@ -6,8 +6,10 @@ import asyncio
 
 import faust
 import pytest
+from faust.types import TP
 
-from tradeflow.worker.state_tables import StateTables
+from tradeflow.worker.outbox import Sent
+from tradeflow.worker.state_tables import StateTable, StateTables
 
 
 @pytest.fixture
@@ -40,3 +42,19 @@ async def test_tables_are_registered_as_soon_as_all_agents_have_started(tables):
     await tables.app.agents.on_start()
     await starting
     assert tables.steps == ["channels", "recovery"]
+
+
+@pytest.mark.parametrize(
+    ("batches", "persisted"),
+    [
+        ([Sent(1, 2), Sent(4, 3)], 4),
+        ([Sent(2, 2)], None),  # 0 is somebody else's
+        ([Sent(1, 2), Sent(5, 3)], 1),  # and so is 2
+    ],
+)
+def test_recovery_goes_on_before_what_somebody_else_has_written(tmp_path, batches, persisted):
+    app = faust.App("state-table", store="rocksdb://", datadir=str(tmp_path))
+    table = StateTable(app, name="some", partitions=1)
+    table.store(0, [(b"a", b"1"), (b"b", b"2")], batches)
+    assert [table.stored(0, key) for key in (b"a", b"b", b"c")] == [b"1", b"2", None]
+    assert table.persisted_offset(TP(table.changelog_topic.get_topic_name(), 0)) == persisted

@@ -11,9 +11,9 @@ from faust.types import TP
 
 from tradeflow.market import Market
 from tradeflow.worker.outbox import Outbox, Sent
-from tradeflow.worker.slots import Slots
-from tradeflow.worker.state_tables import LocalStateError, StateTable, local
-from tradeflow.worker.transport import Cut
+from tradeflow.worker.slots import SlotRecord, Slots
+from tradeflow.worker.state_tables import LocalStateError, StateTable
+from tradeflow.worker.transport import Cut, Hold
 
 
 class LiveMarket(NamedTuple):
@@ -45,7 +45,7 @@ class Markets:
         self._applied: dict[int, int] = {}
         self._unsaved: dict[int, dict[tuple[str, str], bytes]] = {}
         """What was taken and never saved, for the broker refused that checkpoint: part of the next one."""
-        self._saving: asyncio.Task[None] | None = None
+        self._saving: asyncio.Task[bool] | None = None
         self.checkpoints = 0
         self.checkpoint_seconds = 0.0
         """How long the last checkpoint took until the broker had acknowledged it."""
@@ -92,29 +92,27 @@ class Markets:
         self._applied.clear()
         return cuts
 
-    async def save(self, cuts: Iterable[Cut]) -> None:
+    async def save(self, cuts: Iterable[Cut], hold: Hold) -> bool:
         # Who waits for it may give up, but what has begun goes on to its end, and the next one begins after that: the
         # slots of the last complete checkpoint are written over only when this one counts.
         await self.settled()
-        self._saving = asyncio.create_task(self._save(cuts))
-        await asyncio.shield(self._saving)
+        self._saving = asyncio.create_task(self._save(cuts, hold))
+        return await asyncio.shield(self._saving)
 
     async def settled(self) -> None:
         if self._saving is not None:
             await asyncio.wait([self._saving])
 
-    async def _save(self, cuts: Iterable[Cut]) -> None:
+    async def _save(self, cuts: Iterable[Cut], hold: Hold) -> bool:
         started = time.monotonic()
         saved = [(cut, self._live[cut.tp.partition].slots) for cut in cuts]
+        values = [one for cut, slots in saved for one in slots.records(cut.writes, cut.offset)]
         try:
-            await self._write(
-                [
-                    (slots.partition, record)
-                    for cut, slots in saved
-                    for record in slots.records(cut.writes, cut.offset)
-                ]
-            )
-            await self._write([(slots.partition, slots.mark(cut.offset)) for cut, slots in saved])
+            # Until Kafka has all values it may be long.  Whoever has the partitions by then wants no mark of ours.
+            if not (await self._write(values, hold) and await hold.prove()):
+                return False
+            if not await self._write([slots.mark(cut.offset) for cut, slots in saved], hold):
+                return False
         except LocalStateError as error:
             self._outbox.fail(str(error), "Nothing is lost.")
             raise
@@ -127,26 +125,27 @@ class Markets:
         self.checkpoints += 1
         self.checkpoint_seconds = time.monotonic() - started
         self.all_checkpoint_seconds += self.checkpoint_seconds
+        return True
 
-    async def _write(self, records: list[tuple[int, tuple[StateTable, bytes, bytes]]]) -> None:
-        """To the changelogs, then locally: what is there is a part of what is in Kafka, and goes on from that."""
-        futures = [
-            self._outbox.append(table.changelog_topic.get_topic_name(), partition, key, value)
-            for partition, (table, key, value) in records
-        ]
-        if futures:
-            await asyncio.wait(set(futures))
+    async def _write(self, records: Iterable[SlotRecord[StateTable]], hold: Hold) -> bool:
+        """To the changelogs, then locally: what is there is a part of what is in Kafka, and goes on from that.
+
+        False, and nothing is written locally, if the partitions have been given up meanwhile."""
+        sent: dict[tuple[StateTable, int], list[tuple[SlotRecord[StateTable], asyncio.Future[Sent]]]] = {}
+        for record in records:
+            table, partition, key, value = record
+            future = self._outbox.append(table.changelog_topic.get_topic_name(), partition, key, value)
+            sent.setdefault((table, partition), []).append((record, future))
+        if sent:
+            await asyncio.wait({future for group in sent.values() for _, future in group})
         if self._outbox.error is not None:
             raise self._outbox.error
-        last: dict[tuple[int, str], tuple[StateTable, asyncio.Future[Sent]]] = {}
-        for (partition, (table, key, value)), future in zip(records, futures, strict=True):
-            with local(table):
-                table.data._db_for_partition(partition).put(key, value)  # type: ignore[attr-defined]
-            last[partition, table.name] = (table, future)
-        for (partition, _), (table, future) in last.items():
-            tp = TP(table.changelog_topic.get_topic_name(), partition)
-            with local(table):
-                table.data.set_persisted_offset(tp, future.result().last_offset)
+        if not hold.held():
+            return False
+        for (table, partition), group in sent.items():
+            batches = dict.fromkeys(future.result() for _, future in group)
+            table.store(partition, ((one.key, one.value) for one, _ in group), batches)
+        return True
 
     def reset(self) -> None:
         self._live.clear()

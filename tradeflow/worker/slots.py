@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 CUT_KEY = "cut"
 _STAMP = struct.Struct(">qq")  # generation, offset of the cut
@@ -54,6 +54,13 @@ def state_at(slots: Mapping[tuple[str, str], list[bytes]], cut: int) -> dict[tup
     return state
 
 
+class SlotRecord[Table](NamedTuple):
+    table: Table
+    partition: int
+    key: bytes
+    value: bytes
+
+
 class Slots[Table: Stored]:
     """The two-slot records of one partition in several tables, `marker` among them, which has the partition's cut.
 
@@ -61,9 +68,9 @@ class Slots[Table: Stored]:
     who gets the partition."""
 
     def __init__(self, tables: Mapping[str, Table], marker: Table, partition: int, generation: int) -> None:
-        self.tables = tables
-        self.marker = marker
-        self.partition = partition
+        self._tables = tables
+        self._marker = marker
+        self._partition = partition
         self._newest: dict[tuple[str, str], int] = {}
         stored = marker.stored(partition, CUT_KEY.encode())
         self.cut = cut_of(stored) if stored else -1
@@ -73,24 +80,26 @@ class Slots[Table: Stored]:
         """The value of a key as of the cut; None if it had none."""
         newest: bytes | None = None
         for slot in (0, 1):
-            value = self.tables[table].stored(self.partition, f"{key}#{slot}".encode())
+            value = self._tables[table].stored(self._partition, f"{key}#{slot}".encode())
             if value and cut_of(value) <= self.cut and (newest is None or cut_of(value) > cut_of(newest)):
                 newest = value
                 self._newest[table, key] = slot
         return newest[_STAMP.size :] if newest else None
 
-    def records(self, writes: Mapping[tuple[str, str], bytes], cut: int) -> list[tuple[Table, bytes, bytes]]:
-        """(table, key, value) of each record of a checkpoint, in the slots that the last one does not use."""
+    def records(self, writes: Mapping[tuple[str, str], bytes], cut: int) -> list[SlotRecord[Table]]:
+        """A checkpoint but for its mark, in the slots that the last one does not use."""
         stamp = _STAMP.pack(self._generation, cut)
         found = []
         for (table, key), value in writes.items():
             slot = 1 - self._newest.get((table, key), 1)
-            found.append((self.tables[table], f"{key}#{slot}".encode(), stamp + value))
+            name = f"{key}#{slot}".encode()
+            found.append(SlotRecord(self._tables[table], self._partition, name, stamp + value))
         return found
 
-    def mark(self, cut: int) -> tuple[Table, bytes, bytes]:
+    def mark(self, cut: int) -> SlotRecord[Table]:
         """The record that makes a checkpoint count, to be written when all others are there."""
-        return self.marker, CUT_KEY.encode(), _STAMP.pack(self._generation, cut)
+        stamp = _STAMP.pack(self._generation, cut)
+        return SlotRecord(self._marker, self._partition, CUT_KEY.encode(), stamp)
 
     def completed(self, writes: Mapping[tuple[str, str], bytes], cut: int) -> None:
         """All of it is written, the mark too."""

@@ -13,6 +13,7 @@ import faust
 import faust.tables
 from faust.types import TP
 
+from tradeflow.worker.outbox import Sent
 from tradeflow.worker.slots import replaces
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,23 @@ class StateTable(faust.Table):  # type: ignore[type-arg]
             super().apply_changelog_batch(fresh.values())
             for tp, offset in last.items():
                 self.data.set_persisted_offset(tp, offset)
+
+    def store(self, partition: int, records: Iterable[tuple[bytes, bytes]], batches: Iterable[Sent]) -> None:
+        """Write records locally that the changelog has got in `batches`.  Raises LocalStateError.
+
+        Recovery goes on from the persisted offset: it moves only where nothing of somebody else's is between."""
+        tp = TP(self.changelog_topic.get_topic_name(), partition)
+        with local(self):
+            put = self.data._db_for_partition(partition).put  # type: ignore[attr-defined]
+            for key, value in records:
+                put(key, value)
+            known = self.data.persisted_offset(tp)
+            end = -1 if known is None else known
+            for last, count in batches:
+                if last - count != end:
+                    return
+                end = last
+                self.data.set_persisted_offset(tp, end)
 
     def stored(self, partition: int, key: bytes) -> bytes | None:
         value: bytes | None = self.data._db_for_partition(partition).get(key)  # type: ignore[attr-defined]

@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
+import aiokafka.consumer.consumer
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
@@ -32,10 +33,13 @@ from mode import Service
 from mode.utils.futures import maybe_async
 
 from tradeflow.worker.fetch_sessions import FetchSessions
+from tradeflow.worker.fetcher import Fetcher
 from tradeflow.worker.outbox import Outbox
 from tradeflow.worker.runs import RunScheduler, RunTopics
 
 log = logging.getLogger(__name__)
+
+aiokafka.consumer.consumer.Fetcher = Fetcher  # for the whole process: it only asks less
 
 
 class Cut(NamedTuple):
@@ -47,14 +51,26 @@ class Cut(NamedTuple):
     """(table, key) → value, what changed since the last cut."""
 
 
+class Hold(Protocol):
+    """Whether partitions are still this worker's."""
+
+    def held(self) -> bool:
+        """As far as it knows: what was read since the cut hasn't been rewound, and isn't about to be."""
+
+    async def prove(self) -> bool:
+        """As the broker says."""
+
+
 class State(Protocol):
     """What a consumer needs to know of the state that is checkpointed with its commits."""
 
     def take(self) -> list[Cut]:
         """A cut of every partition that moved; synchronous, so it falls between two runs."""
 
-    async def save(self, cuts: Iterable[Cut]) -> None:
-        """Make the cuts durable; returns when the broker has acknowledged them.  Goes on when its caller gives up."""
+    async def save(self, cuts: Iterable[Cut], hold: Hold) -> bool:
+        """Make the cuts durable: True when the broker has acknowledged them, False if they aren't held any more.
+
+        Goes on when its caller gives up waiting."""
 
     async def settled(self) -> None:
         """Wait until no cut is being saved."""
@@ -305,10 +321,8 @@ class Consumer(driver.Consumer):
         if self._rewinds != rewinds:
             return False
         if cuts:
-            if not await self._still_owned(cuts) or self._rewinds != rewinds:
-                return False
-            await state.save(cuts)
-            if self._rewinds != rewinds:
+            hold = _Held(self, cuts, rewinds)
+            if not (await hold.prove() and await state.save(cuts, hold) and hold.held()):
                 return False
         return await self._commit_offsets(offsets, start_new_transaction=start_new_transaction)
 
@@ -321,11 +335,22 @@ class Consumer(driver.Consumer):
                 lag[tp] = max(0, end - (self._committed_offset[tp] or 0))
         return lag
 
-    async def _still_owned(self, cuts: Iterable[Cut]) -> bool:
+
+class _Held(Hold):
+    """The partitions of some cuts."""
+
+    def __init__(self, consumer: Consumer, cuts: Iterable[Cut], rewinds: int) -> None:
+        self._consumer, self._rewinds = consumer, rewinds
+        self._unmoved = {cut.tp: consumer._committed_offset[cut.tp] or 0 for cut in cuts}
+
+    def held(self) -> bool:
+        return self._consumer._rewinds == self._rewinds and not self._consumer._needs_seek
+
+    async def prove(self) -> bool:
         # A worker that was frozen beyond its session must not write state: the broker refuses this commit,
         # which changes nothing, by the group's generation.
-        unmoved = {cut.tp: self._committed_offset[cut.tp] or 0 for cut in cuts}
-        return unmoved.keys() <= self.assignment() and await self._commit(unmoved)
+        owned = self.held() and self._unmoved.keys() <= self._consumer.assignment()
+        return owned and await self._consumer._commit(self._unmoved) and self.held()
 
 
 class Transport(driver.Transport):
