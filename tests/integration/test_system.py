@@ -121,8 +121,13 @@ def test_every_book_is_live_and_both_strategies_order(stack: Stack) -> None:
     while not stack.get("/stats")["executions"].get("FILLED"):
         assert time.monotonic() < deadline, stack.get("/executions")
         time.sleep(0.5)
-    assert any(position["size"] != "0" for position in stack.get("/positions")["positions"])
-    assert any(run["pnl"] for run in stack.get("/strategies")["strategies"])
+    # A fill is counted when it is sent, and is part of a position when it has come back by the log.
+    while not any(position["size"] != "0" for position in stack.get("/positions")["positions"]):
+        assert time.monotonic() < deadline, stack.get("/positions")
+        time.sleep(0.5)
+    while not any(run["pnl"] for run in stack.get("/strategies")["strategies"]):
+        assert time.monotonic() < deadline, stack.get("/strategies")
+        time.sleep(0.5)
     stats = stack.get("/stats")
     assert stats["conflicting_orders"] == 0
     assert stats["dead_letters"] == 0
