@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from market_log import BOOKS, delta, snapshot, trade
 
 from tradeflow.market import Market
 from tradeflow.worker.checkpoint import Markets
-from tradeflow.worker.outbox import Outbox
+from tradeflow.worker.outbox import Outbox, Sent
+from tradeflow.worker.slots import SlotRecord
 
 MARKET = ("strategy_states", "market")
 TAPE = ("strategy_states", "trades/binance/BTC-USDT")
@@ -19,8 +21,15 @@ BINANCE, KRAKEN = ("order_books", "binance/BTC-USDT"), ("order_books", "kraken/B
 class _Table:
     """As much of a StateTable as an empty partition needs."""
 
+    def __init__(self):
+        self.local = []
+        self.changelog_topic = SimpleNamespace(get_topic_name=lambda: "changelog")
+
     def stored(self, partition, key):
         return None
+
+    def store(self, partition, records, batches):
+        self.local += [key for key, _ in records]
 
 
 async def written(records, hold):
@@ -29,13 +38,13 @@ async def written(records, hold):
 
 
 class _Hold:
-    """`proofs`: what the broker says, one after the other; then that all is well."""
+    """`proofs`: what the broker says, one after the other; then that all is well.  `held`: what the worker knows."""
 
-    def __init__(self, *proofs):
-        self.proofs = list(proofs)
+    def __init__(self, *proofs, held=True):
+        self.proofs, self._held = list(proofs), held
 
     def held(self):
-        return True
+        return self._held
 
     async def prove(self):
         return self.proofs.pop(0) if self.proofs else True
@@ -132,3 +141,19 @@ async def test_no_mark_of_who_has_lost_the_partition(markets, monkeypatch):
         b"binance/BTC-USDT#0",
         b"cut",
     ]
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_nothing_is_written_locally_of_a_partition_that_was_given_up(monkeypatch, held):
+    outbox = Outbox(lambda: None, on_failure=lambda error: None)
+
+    def acknowledged(*_):
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(Sent(0, 1))
+        return future
+
+    monkeypatch.setattr(outbox, "append", acknowledged)
+    table = _Table()
+    markets = Markets("market-events", {"order_books": table}, outbox, lambda _: None, lambda: 1)
+    assert await markets._write([SlotRecord(table, 0, b"key#0", b"value")], _Hold(held=held)) is held
+    assert table.local == ([b"key#0"] if held else [])

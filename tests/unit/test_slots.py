@@ -11,7 +11,7 @@ from tradeflow.worker.slots import Slots, cut_of, generation_of, replaces
 
 KEYS = ("a", "b", "c")
 EVERY = {"a": 1, "b": 7, "c": 30}
-"""A key changes with each so manieth record of the log."""
+"""Key → after how many records of the log it changes again."""
 END = 200
 
 

@@ -6,7 +6,7 @@
    is read again.
 3. *The commit is the checkpoint, a consistent cut:* between two runs note what is applied and serialize what
    changed; wait for the broker's acks of all outputs up to there; prove that we still own the partitions
-   (a fenced commit that moves nothing); write the state and await its acks; commit cut + 1.
+   (a fenced commit that moves nothing); send the state and await its acks; prove it again, mark it; commit cut + 1.
 4. *A rebalance rewinds everything:* partitions are checkpointed before they are given up, and with every seek
    all acks, cuts and live state are dropped and loaded again from the tables.
 5. *What was fetched is delivered at once,* without a turn of the event loop for each message.
