@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tradeflow.worker.quiet import OncePerInterval
+from tradeflow.worker.quiet import OncePerInterval, quiet_kafka
 
 
 def said(message: str) -> tuple[bool, int]:
@@ -27,3 +27,13 @@ def test_what_passes_by_itself_is_no_error(message: str) -> None:
 
 def test_any_other_error_is_one() -> None:
     assert said("Failed fetch offsets from 1: TopicAuthorizationFailedError") == (True, logging.ERROR)
+
+
+@pytest.mark.parametrize("library", ["websockets.client", "aiokafka.conn", "faust.streams"])
+def test_no_library_makes_records_for_each_frame_where_faust_leaves_the_root_at_debug(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    quiet_kafka()
+    logging.root.manager._clear_cache()  # type: ignore[attr-defined]
+    assert not logging.getLogger(library).isEnabledFor(logging.DEBUG)

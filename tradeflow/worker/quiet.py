@@ -1,4 +1,4 @@
-"""Logs that stay readable while Kafka is away: the client would write thousands of equal lines a second."""
+"""Logs that stay readable while Kafka is away, and cost nothing while it is there."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class OncePerInterval(logging.Filter):
 
 def quiet_kafka() -> None:
     """Limit what the Kafka client and the frameworks log, in this process."""
-    for name in ("aiokafka", "faust", "mode"):
-        # Faust's `-l warn` leaves the root logger at DEBUG: thousands of records that nobody prints.
+    for name in ("aiokafka", "faust", "mode", "websockets"):
+        # Faust's `-l warn` leaves the root logger at DEBUG: several records for each frame, that nobody prints.
         logging.getLogger(name).setLevel(logging.INFO)
     for name in CHATTY:
         logger = logging.getLogger(name)

@@ -11,7 +11,7 @@ import itertools
 import logging
 import math
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -122,7 +122,9 @@ class Tail(Service):
         self._tops: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
         self._trades: dict[str, deque[Trade]] = {}
         self._last_trade: dict[tuple[str, str], tuple[int, int]] = {}
-        self._orders: dict[str, KnownOrder] = {}
+        self._orders: OrderedDict[str, KnownOrder] = (
+            OrderedDict()
+        )  # a dict's first key is dear once many are gone
         self._executions: deque[Execution] = deque(maxlen=MAX_EXECUTIONS)
         self._positions: dict[tuple[str, str], PositionRecord] = {}
         self.conflicting_orders = 0
@@ -294,7 +296,7 @@ class Tail(Service):
         if known is None:
             known = self._orders[order_id] = KnownOrder()
             if len(self._orders) > MAX_ORDERS:
-                del self._orders[next(iter(self._orders))]
+                self._orders.popitem(last=False)
         return known
 
     def _position(self, offset: int, value: bytes) -> None:

@@ -86,7 +86,7 @@ FETCH_GRACE = 0.25
 """Seconds by which a fetch may outlast its own timeout."""
 RECOVERY_FETCH = 4 * 1024 * 1024
 """Bytes of a changelog partition that are fetched at once: for a moment, and nothing else waits in memory then."""
-AHEAD = 2_000
+AHEAD = 500
 """Records that wait for their agents, from which on no more are decoded: long before its turn that would take memory,
 the garbage collector's time, and the room of the processor's caches."""
 
