@@ -104,12 +104,13 @@ async def _applied(
 
 
 def measure(books: int, depth: int, deltas: int, repeats: int) -> Point:
-    """The cheapest of the repeats, for all that disturbs adds."""
+    """The cheapest of the repeats, taken in turns: all that disturbs adds."""
     load = Load(deltas, books, depth=depth).make()
     started = time.monotonic()
-    runs = {
-        kind: [asyncio.run(drain(load, checkpoints=kind)) for _ in range(repeats)] for kind in (False, True)
-    }
+    runs: dict[bool, list[tuple[float, int]]] = {False: [], True: []}
+    for _ in range(repeats):
+        for kind, found in runs.items():
+            found.append(asyncio.run(drain(load, checkpoints=kind)))
     apart, whole = (min(cpu for cpu, _ in runs[kind]) / deltas * 1e6 for kind in (False, True))
     point = Point(books, depth, apart, whole, max(peak for _, peak in runs[True]))
     print(

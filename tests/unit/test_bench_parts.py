@@ -112,6 +112,14 @@ def test_a_part_tells_its_figures_goals_and_costs(part: str, options: Options, t
     assert all(cost > 0 for cost in section.costs.values())
 
 
+def test_all_trials_of_a_rate_count_as_one() -> None:
+    both = _latency("tradeflow", 100, 2.0) + _latency("tradeflow", 100, 8.0)
+    one = _latency("tradeflow", 100, 2.0)
+    assert both.waits.get_total_count() == 2 * one.waits.get_total_count()
+    assert (both.seconds, both.achieved) == (2 * one.seconds, one.achieved)
+    assert both.p50 == one.p50 and abs(both.p99 - 8.0) < 0.01
+
+
 def test_a_contestant_that_fails_costs_the_others_nothing(
     options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
