@@ -122,12 +122,12 @@ def measure(books: int, depth: int, deltas: int, repeats: int) -> Point:
 
 
 def run(options: Options) -> Section:
-    def points(pairs: list[tuple[int, int]]) -> list[Point]:
-        return [measure(books, depth, options.deltas // 2, options.repeats) for books, depth in pairs]
+    def points(pairs: list[tuple[int, int]], deltas: int = options.deltas // 2) -> list[Point]:
+        return [measure(books, depth, deltas, options.repeats) for books, depth in pairs]
 
     wide = points([(books, _LEVELS) for books in options.symbols])
     deep = points([(options.books, depth) for depth in options.depths])
-    [big] = points([(options.many[-1], options.depth)])
+    [big] = points([(options.many[-1], options.depth)], 2 * options.deltas)  # longer, for some checkpoints
     rows = [_row(one) for one in (*wide, *deep, big)]
     header = ["books", "levels a side at first", "µs a delta", "with checkpoints", "checkpoints", "peak MiB"]
     axes = (
@@ -139,7 +139,8 @@ def run(options: Options) -> Section:
     ]
     size = f"{big.books:,} books × {big.depth:,} levels"
     goals.append(Goal(f"checkpoints' share of the CPU, {size}", big.checkpoints, "≤", CHECKPOINTS, "%"))
-    return Section({"table": table(header, rows), "deltas": options.deltas // 2}, goals)
+    values = {"table": table(header, rows), "deltas": options.deltas // 2, "many": 2 * options.deltas}
+    return Section(values, goals)
 
 
 def _row(one: Point) -> list[str]:

@@ -175,7 +175,12 @@ class Settings(KafkaSettings):
         None, description="Token for requests that change state; unset = such requests are refused."
     )
 
-    commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between checkpoints.")
+    commit_interval: float = Field(
+        1.0,
+        gt=0,
+        le=60,
+        description="Seconds between checkpoints; more where they would take over a fifth of a core.",
+    )
     session_timeout: float = Field(
         10.0,
         ge=1,

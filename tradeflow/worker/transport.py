@@ -35,6 +35,7 @@ from mode.utils.futures import maybe_async
 from tradeflow.worker.fetch_sessions import FetchSessions
 from tradeflow.worker.fetcher import Fetcher
 from tradeflow.worker.outbox import Outbox
+from tradeflow.worker.pace import Pace
 from tradeflow.worker.runs import RunScheduler, RunTopics
 
 log = logging.getLogger(__name__)
@@ -160,6 +161,7 @@ class Consumer(driver.Consumer):
         self._rewinds = 0
         self._needs_seek = True
         self._checkpoint_lock = asyncio.Lock()
+        self._pace = Pace()
 
     def _new_consumer_thread(self) -> LoopConsumer:
         return LoopConsumer(self, loop=self.loop, beacon=self.beacon)
@@ -274,6 +276,12 @@ class Consumer(driver.Consumer):
 
     # -- committing
 
+    @Service.task
+    async def _commit_handler(self) -> None:
+        async for _ in self.itertimer(self.commit_interval, name="commit"):
+            if self._pace.is_due:  # else it waits for the next turn
+                await self.commit()
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:  # type: ignore[override]
         return [tp for tp in self._reading if topics is None or tp in topics or tp.topic in topics]
 
@@ -312,7 +320,8 @@ class Consumer(driver.Consumer):
             last = self._acked_prefix(tp)
             if last is not None and not state.holds(tp.topic) and self._should_commit(tp, last + 1):
                 offsets[tp] = last + 1
-        cuts = state.take()
+        with self._pace.serializing():
+            cuts = state.take()
         offsets.update({cut.tp: cut.offset + 1 for cut in cuts})
         if not offsets:
             return False
