@@ -127,7 +127,7 @@ def run(options: Options) -> Section:
 
     wide = points([(books, _LEVELS) for books in options.symbols])
     deep = points([(options.books, depth) for depth in options.depths])
-    [big] = points([(options.many[-1], options.depth)], 2 * options.deltas)  # longer, for some checkpoints
+    [big] = points([(options.many[-1], options.depth)], many := 2 * options.deltas)  # for some checkpoints
     rows = [_row(one) for one in (*wide, *deep, big)]
     header = ["books", "levels a side at first", "µs a delta", "with checkpoints", "checkpoints", "peak MiB"]
     axes = (
@@ -139,7 +139,7 @@ def run(options: Options) -> Section:
     ]
     size = f"{big.books:,} books × {big.depth:,} levels"
     goals.append(Goal(f"checkpoints' share of the CPU, {size}", big.checkpoints, "≤", CHECKPOINTS, "%"))
-    values = {"table": table(header, rows), "deltas": options.deltas // 2, "many": 2 * options.deltas}
+    values = {"table": table(header, rows), "deltas": options.deltas // 2, "many": many}
     return Section(values, goals)
 
 

@@ -40,7 +40,7 @@ from tradeflow.worker.checkpoint import Markets
 from tradeflow.worker.garbage import settle_garbage
 from tradeflow.worker.outbox import Outbox
 from tradeflow.worker.plain_orders import PlainOrders
-from tradeflow.worker.quiet import quiet_kafka
+from tradeflow.worker.quiet import quiet_libraries
 from tradeflow.worker.runs import RunSchema
 from tradeflow.worker.state_tables import TABLES, StateTable, StateTables, claim_data_dir
 from tradeflow.worker.steering import Steering
@@ -50,7 +50,7 @@ from tradeflow.worker.transport import Transport
 
 log = logging.getLogger(__name__)
 
-quiet_kafka()
+quiet_libraries()
 config = settings()
 maps = load_maps(config.partition_maps)
 books = maps.books(config.exchanges, config.symbols)

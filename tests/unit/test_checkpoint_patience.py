@@ -1,8 +1,9 @@
-"""A checkpoint that hangs holds neither the next one nor a rebalance up."""
+"""A checkpoint that hangs holds neither the next one nor a rebalance up, and a dear one is followed by a rest."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,3 +57,21 @@ async def test_an_error_of_the_checkpoint_itself_is_not_hidden(caplog: pytest.Lo
     with pytest.raises(TimeoutError, match="of something inside"):
         await made._commit_tps([], True)
     assert not caplog.text
+
+
+async def test_a_turn_that_comes_too_soon_after_a_dear_one_is_left_out() -> None:
+    made, due, committed = object.__new__(Consumer), [True, False, False, True], []
+
+    async def turns(*_: Any, **__: Any) -> AsyncIterator[float]:
+        for is_due in due:
+            made._pace = SimpleNamespace(is_due=is_due)  # type: ignore[assignment]
+            yield 1.0
+
+    async def commit() -> None:
+        committed.append(made._pace.is_due)
+
+    made.commit_interval = 1.0
+    made.itertimer = turns  # type: ignore[method-assign]
+    made.commit = commit  # type: ignore[method-assign, assignment]
+    await Consumer._commit_handler.fun(made)
+    assert committed == [True, True]

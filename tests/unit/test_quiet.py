@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tradeflow.worker.quiet import OncePerInterval, quiet_kafka
+from tradeflow.worker.quiet import OncePerInterval, quiet_libraries
 
 
 def said(message: str) -> tuple[bool, int]:
@@ -34,6 +34,6 @@ def test_no_library_makes_records_for_each_frame_where_faust_leaves_the_root_at_
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.root, "level", logging.DEBUG)
-    quiet_kafka()
+    quiet_libraries()
     logging.root.manager._clear_cache()  # type: ignore[attr-defined]
     assert not logging.getLogger(library).isEnabledFor(logging.DEBUG)

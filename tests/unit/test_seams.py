@@ -27,6 +27,7 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from mode import Service
+from mode.services import ServiceTask
 from mode.threads import ServiceThread
 
 SEAMS = [
@@ -103,6 +104,11 @@ def test_versions_are_the_pinned_ones() -> None:
 def test_every_commit_goes_through_commit_tps() -> None:
     assert "self._commit_tps(" in inspect.getsource(BaseConsumer.force_commit)
     assert "self.force_commit(" in inspect.getsource(BaseConsumer.commit)
+
+
+def test_the_timer_of_commits_is_one_task_and_ours_takes_its_place() -> None:
+    assert isinstance(BaseConsumer._commit_handler, ServiceTask)
+    assert "await self.commit()" in inspect.getsource(BaseConsumer._commit_handler.fun)
 
 
 def test_resuming_clears_the_queues() -> None:

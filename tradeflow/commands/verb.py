@@ -17,7 +17,7 @@ JSON = "tradeflow.json"
 """Key of a click context's `meta`: whether `--json` stands before the verb."""
 
 
-def _quiet_kafka() -> None:
+def _quiet_libraries() -> None:
     """What the client logs where nobody has set up a log would stand between the lines of the verb, which tells it."""
     import logging
 
@@ -48,7 +48,7 @@ class Verb(click.Command):
         if ctx.meta.get(JSON) and not any(parameter.name == "as_json" for parameter in self.params):
             raise click.UsageError(f"{ctx.command_path} prints no data: leave --json out", ctx)
         if not ctx.meta.get(DEBUG):
-            _quiet_kafka()
+            _quiet_libraries()
         with told(ctx):
             return super().invoke(ctx)
 

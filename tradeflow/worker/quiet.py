@@ -46,8 +46,8 @@ class OncePerInterval(logging.Filter):
         return True
 
 
-def quiet_kafka() -> None:
-    """Limit what the Kafka client and the frameworks log, in this process."""
+def quiet_libraries() -> None:
+    """Limit what the Kafka client, the frameworks and the WebSockets log, in this process."""
     for name in ("aiokafka", "faust", "mode", "websockets"):
         # Faust's `-l warn` leaves the root logger at DEBUG: several records for each frame, that nobody prints.
         logging.getLogger(name).setLevel(logging.INFO)

@@ -122,9 +122,8 @@ class Tail(Service):
         self._tops: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
         self._trades: dict[str, deque[Trade]] = {}
         self._last_trade: dict[tuple[str, str], tuple[int, int]] = {}
-        self._orders: OrderedDict[str, KnownOrder] = (
-            OrderedDict()
-        )  # a dict's first key is dear once many are gone
+        self._orders = OrderedDict[str, KnownOrder]()
+        """Oldest first; a dict would look for its first key past all those that are gone."""
         self._executions: deque[Execution] = deque(maxlen=MAX_EXECUTIONS)
         self._positions: dict[tuple[str, str], PositionRecord] = {}
         self.conflicting_orders = 0
